@@ -1,0 +1,20 @@
+"""Batch normalization as Chainer 1 starts it."""
+import chainer.links as L
+
+
+class BatchNormalization(L.BatchNormalization):
+    """Chainer's batch normalization whose running variance starts at 0, as Chainer 1 does.
+
+    eps 2e-5 is added to the variance; running statistics keep 0.9 of the old value.
+
+    Args:
+        size (int): the number of channels C.
+
+    Input and output: float (B, C, H, W) or (B, C).
+    """
+
+    def __init__(self, size):
+        super(BatchNormalization, self).__init__(
+            size, decay=0.9, eps=2e-5,
+            # as the original: Chainer 1 starts at 0, Chainer 7 would start at 1
+            initial_avg_var=0)

@@ -1,0 +1,22 @@
+"""Convolution, batch normalization, ReLU."""
+import chainer
+
+from chainer_zoo.functions import bn_relu
+from chainer_zoo.links.batch_normalization import BatchNormalization
+from chainer_zoo.links.convolution import Convolution2D
+
+
+class ConvBNReLU(chainer.Chain):
+    """ReLU(BN(convolution(x))).
+
+    Args: as :class:`~chainer_zoo.links.Convolution2D`.
+    """
+
+    def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1):
+        super(ConvBNReLU, self).__init__()
+        with self.init_scope():
+            self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
+            self.bn = BatchNormalization(out_channels)
+
+    def forward(self, x):
+        return bn_relu(self.conv(x), self.bn)

@@ -1,0 +1,31 @@
+"""Convolution and linear layer with the article's initialization."""
+import chainer.links as L
+
+from chainer_zoo.initializers import HeOrthogonal
+
+
+class Convolution2D(L.Convolution2D):
+    """Chainer's convolution that starts with :class:`~chainer_zoo.initializers.HeOrthogonal`.
+
+    Args:
+        in_channels (int): C of the input.
+        out_channels (int): C of the output.
+        ksize (int or pair of ints): kernel size.
+        stride (int or pair of ints): stride.
+        pad (int or pair of ints): zeros around the input.
+
+    Other options are Chainer's. Biases start at 0.
+    """
+
+    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, **kwargs):
+        kwargs.setdefault('initialW', HeOrthogonal())
+        super(Convolution2D, self).__init__(
+            in_channels, out_channels, ksize, stride, pad, **kwargs)
+
+
+class Linear(L.Linear):
+    """Chainer's linear layer that starts with :class:`~chainer_zoo.initializers.HeOrthogonal`."""
+
+    def __init__(self, in_size, out_size, **kwargs):
+        kwargs.setdefault('initialW', HeOrthogonal())
+        super(Linear, self).__init__(in_size, out_size, **kwargs)
