@@ -1,0 +1,86 @@
+"""Aggregated Residual Transformations for Deep Neural Networks (Xie et al. 2016)."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import residual_add
+from chainer_zoo.links import ConvBNReLU
+
+
+class ResNeXtBlock(chainer.Chain):
+    """A bottleneck of C narrow paths: figure 3 (b) of the paper.
+
+    Each path is 1x1, 3x3; their outputs are concatenated and a last 1x1 merges them.
+
+    Args:
+        in_channels (int): channels of the input.
+        width (int): channels of all paths together.
+        out_channels (int): channels of the output.
+        stride (int): of the 3x3 convolutions and the shortcut.
+        C (int): cardinality, the number of paths.
+
+    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    """
+
+    def __init__(self, in_channels, width, out_channels, stride, C):
+        super(ResNeXtBlock, self).__init__()
+        self.stride = stride
+        self.C = C
+        path = width // C
+        with self.init_scope():
+            for i in range(1, C + 1):
+                setattr(self, 'conv_bn_relu1_%d' % i, ConvBNReLU(in_channels, path, 1, 1, 0))
+            for i in range(1, C + 1):
+                setattr(self, 'conv_bn_relu2_%d' % i, ConvBNReLU(path, path, 3, stride, 1))
+            self.conv_bn_relu3 = ConvBNReLU(width, out_channels, 1, 1, 0)
+
+    def forward(self, x):
+        paths = [self['conv_bn_relu2_%d' % i](self['conv_bn_relu1_%d' % i](x))
+                 for i in range(1, self.C + 1)]
+        h = self.conv_bn_relu3(F.concat(paths))
+        # as the original: no ReLU behind the sum, one before it
+        return residual_add(h, x, self.stride)
+
+
+class ResNeXt(chainer.Chain):
+    """ResNeXt-29 for CIFAR-10: section 5.3 and figure 3 (b) of the paper.
+
+    Args:
+        n_class (int): number of classes.
+        C (int): cardinality.
+        d (int): channels of a path in the first stage; doubled from stage to stage.
+        multiplier (int): blocks of the first stage end with d * multiplier channels.
+
+    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+
+    Source: nutszebra/resnext, resnext.py.
+
+    Differences:
+        From the paper: each path is a convolution of its own, so every path has its own 1x1
+        (grouped convolution shares none either, but is one layer); ReLU before the sum instead of
+        behind it; shortcuts pick pixels and append zero channels instead of a projection; the last
+        layer is convolution, BN and ReLU, so logits are at least 0; convolutions have biases.
+        From the original: none.
+    """
+
+    def __init__(self, n_class=10, C=2, d=64, multiplier=4):
+        super(ResNeXt, self).__init__()
+        channels = d * multiplier
+        with self.init_scope():
+            self.conv_bn_relu = ConvBNReLU(3, channels, 3, 1, 1)
+            for stage in (1, 2, 3):
+                scale = 2 ** (stage - 1)
+                for i in (1, 2, 3):
+                    setattr(self, 'resnext_block_%d_%d' % (stage, i), ResNeXtBlock(
+                        channels, C * d * scale, d * multiplier * scale,
+                        stride=2 if stage > 1 and i == 1 else 1, C=C))
+                    channels = d * multiplier * scale
+            self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
+
+    def forward(self, x):
+        h = self.conv_bn_relu(x)  # (B, 256, 32, 32)
+        for stage in (1, 2, 3):
+            for i in (1, 2, 3):
+                h = self['resnext_block_%d_%d' % (stage, i)](h)
+            # (B, 256, 32, 32), (B, 512, 16, 16), (B, 1024, 8, 8)
+        h = F.average(h, axis=(2, 3), keepdims=True)  # (B, 1024, 1, 1)
+        return F.squeeze(self.linear(h), axis=(2, 3))

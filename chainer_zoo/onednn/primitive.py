@@ -1,0 +1,265 @@
+"""Compiled primitives: built once per shape, kept per thread, run on raw addresses.
+
+A primitive belongs to the thread that built it, together with its memory objects and its scratch
+memory, so two threads never share anything that changes. oneDNN has its own cache of generated
+code behind this one, which threads do share.
+"""
+import collections
+import ctypes
+import threading
+
+import numpy as np
+
+from chainer_zoo.onednn import library as dnnl
+
+CACHE_SIZE = 2048  # primitives a thread keeps; the least recently used goes first
+
+_state = {'library': None, 'engine': None}
+_lock = threading.Lock()
+
+
+def start():
+    """Load the library and create the engine, once.
+
+    Raises:
+        OSError: the library cannot be loaded (see :func:`chainer_zoo.onednn.library.load`).
+        OneDNNError: it cannot make a CPU engine.
+    """
+    with _lock:
+        if _state['library'] is None:
+            library = dnnl.load()
+            engine = ctypes.c_void_p()
+            dnnl.check(
+                library.dnnl_engine_create(ctypes.byref(engine), dnnl.CPU, 0), 'CPU engine')
+            _state['engine'] = engine
+            _state['library'] = library
+
+
+class _Context(threading.local):
+    """What one thread needs to run primitives: a stream, its primitives, scratch memory."""
+
+    def __init__(self):
+        start()
+        self.library = _state['library']
+        self.engine = _state['engine']
+        self.stream = ctypes.c_void_p()
+        dnnl.check(self.library.dnnl_stream_create(
+            ctypes.byref(self.stream), self.engine, dnnl.STREAM_IN_ORDER), 'stream')
+        self.primitives = collections.OrderedDict()
+        self.scratch = np.empty(0, np.uint8)
+
+    def scratch_address(self, size):
+        """Return the address of at least ``size`` bytes (int), the same for every primitive."""
+        if self.scratch.nbytes < size + 64:
+            self.scratch = np.empty(size + 64, np.uint8)
+        return (self.scratch.ctypes.data + 63) & ~63
+
+
+_context = None
+
+
+def context():
+    """Return this thread's context."""
+    global _context
+    if _context is None:
+        start()
+        with _lock:
+            if _context is None:
+                _context = _Context()
+    return _context
+
+
+def cached(key, build):
+    """Return what this thread keeps under ``key`` (hashable), or ``build()`` and keep that."""
+    primitives = context().primitives
+    found = primitives.get(key)
+    if found is None:
+        found = primitives[key] = build()
+        if len(primitives) > CACHE_SIZE:
+            primitives.popitem(last=False)
+    else:
+        primitives.move_to_end(key)
+    return found
+
+
+class MemoryDesc(object):
+    """A memory descriptor: shape, type and layout of an array, without the array.
+
+    Args:
+        handle (ctypes.c_void_p): the library's object, which this one then owns.
+    """
+
+    def __init__(self, handle):
+        self.handle = handle
+
+    def __del__(self):
+        if self.handle and _state is not None:
+            _state['library'].dnnl_memory_desc_destroy(self.handle)
+
+    @property
+    def size(self):
+        """int: bytes, padding included."""
+        return _state['library'].dnnl_memory_desc_get_size(self.handle)
+
+    def __eq__(self, other):
+        return bool(_state['library'].dnnl_memory_desc_equal(self.handle, other.handle))
+
+    __hash__ = None
+
+
+def dims(values):
+    """Return ``values`` (ints) as the library's dnnl_dims_t."""
+    return dnnl.Dims(*values)
+
+
+def strided(shape, strides):
+    """Describe a float32 array of ``shape`` whose ``strides`` count elements."""
+    handle = ctypes.c_void_p()
+    dnnl.check(context().library.dnnl_memory_desc_create_with_strides(
+        ctypes.byref(handle), len(shape), dims(shape), dnnl.FLOAT32, dims(strides)),
+        lambda: 'descriptor of shape {} and strides {}'.format(shape, strides))
+    return MemoryDesc(handle)
+
+
+def contiguous(shape):
+    """Describe a float32 array in C order."""
+    strides = [1] * len(shape)
+    for i in range(len(shape) - 2, -1, -1):
+        strides[i] = strides[i + 1] * max(shape[i + 1], 1)
+    return strided(shape, strides)
+
+
+def channels_last(shape):
+    """Describe a float32 array of shape (B, C, H, W) that lies in memory as (B, H, W, C)."""
+    b, c, h, w = shape
+    return strided(shape, (h * w * c, 1, w * c, c))
+
+
+def any_layout(shape):
+    """Describe a float32 array whose layout the primitive may choose."""
+    handle = ctypes.c_void_p()
+    dnnl.check(context().library.dnnl_memory_desc_create_with_tag(
+        ctypes.byref(handle), len(shape), dims(shape), dnnl.FLOAT32, dnnl.TAG_ANY),
+        lambda: 'descriptor of shape {}'.format(shape))
+    return MemoryDesc(handle)
+
+
+class Primitive(object):
+    """A primitive that is ready to run.
+
+    Args:
+        name (str): what to call it, and the shapes, where an error has to say so.
+        function (str): the library's function that makes its descriptor.
+        values (tuple): the arguments of that function after the descriptor, without the
+            attributes; a :class:`MemoryDesc` stands for its handle.
+        arguments (list of (int, MemoryDesc or int)): the arrays it takes, in the order in which
+            :meth:`run` gets their addresses: the library's number of the argument, and its
+            descriptor, or the query that asks the primitive which layout it has chosen.
+
+    Raises:
+        OneDNNError: the library refuses. ``status`` says whether it lacks an implementation.
+    """
+
+    def __init__(self, name, function, values, arguments):
+        self._primitive = None
+        self._memories = []
+        self.name = name
+        here = context()
+        library = self._library = here.library
+        self._stream = here.stream
+        attributes = ctypes.c_void_p()
+        dnnl.check(library.dnnl_primitive_attr_create(ctypes.byref(attributes)), name)
+        descriptor = ctypes.c_void_p()
+        try:
+            dnnl.check(library.dnnl_primitive_attr_set_scratchpad_mode(
+                attributes, dnnl.SCRATCHPAD_USER), name)
+            values = [v.handle if isinstance(v, MemoryDesc) else
+                      v.descriptor if isinstance(v, Primitive) else v for v in values]
+            dnnl.check(getattr(library, function)(
+                ctypes.byref(descriptor), *(values + [attributes])), name)
+        finally:
+            library.dnnl_primitive_attr_destroy(attributes)
+        self.descriptor = descriptor
+        self.implementation = dnnl.implementation(library, descriptor)
+        primitive = ctypes.c_void_p()
+        dnnl.check(library.dnnl_primitive_create(ctypes.byref(primitive), descriptor), name)
+        self._primitive = primitive
+
+        self.layouts = [
+            layout if isinstance(layout, MemoryDesc) else self.query(layout)
+            for _, layout in arguments]
+        scratch = self.query(dnnl.QUERY_SCRATCHPAD)
+        self._scratch_size = scratch.size if scratch is not None else 0
+        numbers = [number for number, _ in arguments]
+        layouts = list(self.layouts)
+        if self._scratch_size:
+            numbers.append(dnnl.ARG_SCRATCHPAD)
+            layouts.append(scratch)
+        self._exec_args = (dnnl.ExecArg * len(numbers))()
+        for i, (number, layout) in enumerate(zip(numbers, layouts)):
+            memory = ctypes.c_void_p()
+            dnnl.check(library.dnnl_memory_create(
+                ctypes.byref(memory), layout.handle, here.engine, None), name)
+            self._memories.append(memory)
+            self._exec_args[i].arg = number
+            self._exec_args[i].memory = memory
+        self._set = library.dnnl_memory_set_data_handle
+        self._execute = library.dnnl_primitive_execute
+
+    def __del__(self):
+        if _state is None:  # the interpreter is going down
+            return
+        library = self._library
+        for memory in self._memories:
+            library.dnnl_memory_destroy(memory)
+        if self._primitive:
+            library.dnnl_primitive_destroy(self._primitive)
+            library.dnnl_primitive_desc_destroy(self.descriptor)
+
+    def query(self, what):
+        """Return the :class:`MemoryDesc` of one of its arguments, or None if it has none."""
+        handle = ctypes.c_void_p()
+        status = self._library.dnnl_primitive_desc_query(
+            self.descriptor, what, 0, ctypes.byref(handle))
+        if status or not handle.value:
+            return None
+        copy = ctypes.c_void_p()
+        dnnl.check(
+            self._library.dnnl_memory_desc_clone(ctypes.byref(copy), handle), self.name)
+        return MemoryDesc(copy)
+
+    def run(self, *addresses):
+        """Run it on arrays at ``addresses`` (ints), in the order of ``arguments``.
+
+        The caller keeps the arrays alive and has checked that shapes and layouts fit.
+
+        Raises:
+            OneDNNError: the library reports a failure.
+        """
+        memories = self._memories
+        set_handle = self._set
+        i = 0
+        for address in addresses:
+            status = set_handle(memories[i], address)
+            if status:
+                dnnl.check(status, self.name)
+            i += 1
+        if self._scratch_size:
+            set_handle(memories[i], context().scratch_address(self._scratch_size))
+            i += 1
+        status = self._execute(self._primitive, self._stream, i, self._exec_args)
+        if status:
+            dnnl.check(status, self.name)
+
+
+def reorder(source, target):
+    """Return the primitive that copies an array from one layout into another.
+
+    Args:
+        source (MemoryDesc): layout of the array that is read.
+        target (MemoryDesc): layout of the array that is written.
+    """
+    engine = context().engine
+    return Primitive(
+        'reorder', 'dnnl_reorder_primitive_desc_create', (source, engine, target, engine),
+        [(dnnl.ARG_SRC, source), (dnnl.ARG_DST, target)])

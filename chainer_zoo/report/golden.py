@@ -1,0 +1,208 @@
+"""How this project's numbers are held against the original code's.
+
+A golden file (JSON, and NPZ for logits) holds what the original computes on Chainer 1.24, in float32
+on a CPU: every array's path and shape, the count of weights, and, from weights and pictures that
+:func:`fill` and :func:`batch` make out of a seed, logits, gradients, running statistics and the
+losses of three updates, with all noise off.
+"""
+import collections
+import csv
+import json
+import pathlib
+import zlib
+
+import chainer
+import chainer.functions as F
+import numpy as np
+
+from chainer_zoo import catalog
+from chainer_zoo.functions.noise import no_noise
+from chainer_zoo.training.optimizer import make_optimizer
+
+#: Largest deviations that count as equal, by what is compared (see :func:`check`).
+TOLERANCES = {'test_logits': 1e-4, 'train_logits': 1e-3, 'grads': 3e-2, 'bn_after': 1e-3,
+              'train_losses': 2e-2, 'params_after_3_updates': 2e-2}
+
+
+def fill(path, shape, seed):
+    """Return the array that the golden files put at ``path``.
+
+    Args:
+        path (str): the array's path in the original's npz, as ``conv/W``.
+        shape (tuple of ints): its shape.
+        seed (int): gives other values for each path and seed.
+
+    Returns:
+        numpy.ndarray: float32, of ``shape``.
+    """
+    rng = np.random.RandomState((zlib.crc32(path.encode()) + seed) % 2 ** 32)
+    leaf = path.rsplit('/', 1)[-1]
+    if leaf == 'avg_var':
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    noise = rng.standard_normal(shape)
+    if leaf == 'gamma':
+        value = 1 + 0.1 * noise
+    elif leaf in ('beta', 'b', 'avg_mean'):
+        value = 0.1 * noise
+    elif len(shape) >= 2 and np.prod(shape) > 1:
+        value = noise * np.sqrt(2.0 / np.prod(shape[1:]))
+    else:
+        value = 0.25 + 0.05 * noise
+    return np.asarray(value, dtype=np.float32)
+
+
+def batch(seed, n, size):
+    """Return ``n`` random pictures and labels: float32 (n, 3, size, size), int32 (n,)."""
+    rng = np.random.RandomState(1000 + seed)
+    return (rng.standard_normal((n, 3, size, size)).astype(np.float32),
+            rng.randint(0, 10, n).astype(np.int32))
+
+
+def arrays(model):
+    """Return every array of ``model`` that the original's npz has, by path.
+
+    Parameters and running statistics; the counter ``N`` of batch normalization is a number.
+    """
+    found = {path.lstrip('/'): param.array for path, param in model.namedparams()}
+    for path, link in model.namedlinks():
+        for name in link._persistent:
+            if name != 'N':
+                found[(path + '/' + name).lstrip('/')] = getattr(link, name)
+    return found
+
+
+def fill_model(model, seed=0, **fixed):
+    """Give every array of ``model`` the golden files' values.
+
+    Args:
+        model (chainer.Chain): the model.
+        seed (int): see :func:`fill`.
+        fixed: values for all arrays with that last part of the path, as ``avg_mean=0``.
+    """
+    for path, array in arrays(model).items():
+        leaf = path.rsplit('/', 1)[-1]
+        value = fixed[leaf] if leaf in fixed else fill(path, array.shape, seed)
+        array[...] = model.xp.asarray(value, dtype=array.dtype)
+
+
+def count_weights(model):
+    """Return the article's count: W of convolutions and linear layers, nothing else."""
+    return sum(param.size for param in model.params() if param.name == 'W' and param.ndim >= 2)
+
+
+class Golden(object):
+    """What the original computes for one model and one choice of options.
+
+    Args:
+        path (pathlib.Path): the JSON file ``NAME.json`` or ``NAME-anything.json``; the NPZ file of
+            the same stem and ``rates.csv`` stand beside it.
+
+    Attributes:
+        name: the model.
+        options: the model's options.
+        numbers: the JSON file's content.
+        logits: the NPZ file's content, or None where the file only has shapes.
+        rate: learning rate of the three updates, or None.
+    """
+
+    def __init__(self, path):
+        path = pathlib.Path(path)
+        self.case = path.stem
+        self.name = path.stem.split('-')[0]
+        self.numbers = json.loads(path.read_text())
+        self.options = self.numbers['args']
+        npz = path.with_suffix('.npz')
+        self.logits = dict(np.load(str(npz))) if npz.exists() else None
+        with open(str(path.with_name('rates.csv'))) as f:
+            rates = {row['name']: float(row['optimizer_rate_for_the_three_updates'])
+                     for row in csv.DictReader(f)}
+        self.rate = rates.get(self.case)
+
+    @property
+    def entry(self):
+        return catalog.entry(self.name)
+
+    def build(self):
+        """Return the model, with one deterministic pass at test where it could make several."""
+        options = dict(self.options)
+        if 'stochastic_inference' in self.entry.defaults:
+            options['stochastic_inference'] = False
+        return self.entry.build(**options)
+
+
+def _sums(array):
+    """L2 norm and sum, in float64."""
+    array = chainer.cuda.to_cpu(array).astype(np.float64)
+    return np.array([np.sqrt((array ** 2).sum()), array.sum()])
+
+
+def _worst_norm(ours, theirs, floor=0.):
+    """Largest relative deviation of L2 norms, against the norm itself or ``floor`` if larger."""
+    return max(abs(ours[path][0] - norm) / max(norm, floor, 1e-30)
+               for path, (norm, _) in theirs.items())
+
+
+def check(golden, model=None, updates=True):
+    """Hold a model against its golden file.
+
+    Args:
+        golden (Golden): what the original computes.
+        model (chainer.Chain): the model, on any device; built here if None.
+        updates (bool): whether to make the three updates too.
+
+    Returns:
+        dict: the largest deviation by what is compared, each to be held against
+        :data:`TOLERANCES`. ``test_logits`` and ``train_logits``: relative to the largest logit.
+        ``grads``: L2 norms, relative to the parameter's own or 1% of the largest norm, whichever
+        is larger. ``bn_after``: L2 norms of running statistics after one training pass.
+        ``train_losses``: relative, before each of three updates. ``params_after_3_updates``: L2
+        norms.
+    """
+    numbers, logits = golden.numbers, golden.logits
+    model = golden.build() if model is None else model
+    fill_model(model)
+    x, t = batch(numbers['input']['seed'], numbers['input']['n'], numbers['input']['size'])
+    x, t = model.xp.asarray(x), model.xp.asarray(t)
+    found = collections.OrderedDict()
+
+    def deviation(y, name):
+        y = chainer.cuda.to_cpu(y.array)
+        return np.abs(y - logits[name]).max() / np.abs(logits[name]).max()
+
+    with chainer.using_config('train', False), chainer.no_backprop_mode():
+        found['test_logits'] = deviation(model(x), 'test_logits')
+    with chainer.using_config('train', True), no_noise():
+        model.cleargrads()
+        y = model(x)
+        found['train_logits'] = deviation(y, 'train_logits')
+        F.softmax_cross_entropy(y, t).backward()
+        ours = {path.lstrip('/'): _sums(param.grad) for path, param in model.namedparams()}
+        largest = max(norm for norm, _ in numbers['grads'].values())
+        found['grads'] = _worst_norm(ours, numbers['grads'], 0.01 * largest)
+        if numbers['bn_after']:
+            found['bn_after'] = _worst_norm(
+                {path: _sums(array) for path, array in arrays(model).items()},
+                numbers['bn_after'])
+        if updates and golden.rate is not None:
+            losses = _three_updates(golden, model, x, t)
+            theirs = np.array(numbers['train_losses'])
+            found['train_losses'] = np.abs(losses / theirs - 1).max()
+            found['params_after_3_updates'] = _worst_norm(
+                {path: _sums(array) for path, array in arrays(model).items()},
+                numbers['params_after_3_updates'])
+    return found
+
+
+def _three_updates(golden, model, x, t):
+    """Make three updates from the golden weights; return the loss before each."""
+    fill_model(model)
+    optimizer = make_optimizer(golden.entry.recipe, model)
+    optimizer.lr = golden.rate
+    losses = []
+    for _ in range(3):
+        model.cleargrads()
+        loss = F.softmax_cross_entropy(model(x), t)
+        losses.append(float(loss.array))
+        loss.backward()
+        optimizer.update()
+    return np.array(losses)

@@ -1,0 +1,48 @@
+"""From a recipe to Chainer's optimizer."""
+from chainer import optimizer_hooks
+from chainer import optimizers
+
+
+class SkippingMomentumSGD(optimizers.MomentumSGD):
+    """Momentum SGD that leaves parameters without a gradient alone.
+
+    When a block is dropped for a batch its parameters have no gradient. Chainer's momentum SGD
+    would take zeros for it, so momentum and weight decay would still move them; the original
+    updates such parameters not at all (one optimizer a link, skipped without a gradient).
+    """
+
+    def reallocate_cleared_grads(self):
+        """Do not make gradients of zeros."""
+
+
+def make_optimizer(recipe, model, lr=None):
+    """Return the optimizer that ``recipe`` names, set up for ``model``, at its first epoch's rate.
+
+    Args:
+        recipe (chainer_zoo.catalog.Recipe): the model's recipe.
+        model (chainer.Chain): the model.
+        lr (float): the rate to start from, if not the recipe's.
+
+    Returns:
+        chainer.Optimizer: with weight decay, then clipping, as hooks.
+    """
+    if recipe.optimizer == 'RMSprop':
+        optimizer = optimizers.RMSprop(alpha=0.9, eps=1.0)
+    else:
+        kind = SkippingMomentumSGD if recipe.skip_dropped else optimizers.MomentumSGD
+        optimizer = kind(momentum=recipe.momentum)
+    optimizer.setup(model)
+    optimizer.add_hook(optimizer_hooks.WeightDecay(recipe.weight_decay))
+    if recipe.clip is not None:
+        optimizer.add_hook(optimizer_hooks.GradientClipping(recipe.clip))
+    set_rate(optimizer, recipe, 1, lr)
+    return optimizer
+
+
+def set_rate(optimizer, recipe, epoch, lr=None):
+    """Set the rate of ``epoch`` (int, from 1 on); see :func:`make_optimizer`."""
+    optimizer.lr = recipe.lr_at(epoch, lr)
+    if recipe.alpha_lr is not None:
+        for param in optimizer.target.params():
+            if param.shape == (1, 1, 1, 1):
+                param.update_rule.hyperparam.lr = recipe.alpha_lr_at(epoch)

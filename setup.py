@@ -1,0 +1,32 @@
+"""Install with ``pip install --no-build-isolation .`` (see the Makefile for why)."""
+import setuptools
+
+setuptools.setup(
+    name='chainer_zoo',
+    version='0.1.0',
+    description='The image-recognition models of 2016 on Chainer 7.8.1, as the original computes them',
+    license='MIT',
+    python_requires='>=3.9, <3.14',
+    packages=setuptools.find_packages(include=['chainer_zoo', 'chainer_zoo.*']),
+    install_requires=[
+        'chainer==7.8.1',  # the last release; what newer tools took away is lent in compat.py
+        'numpy>=1.22',  # everything is arrays; 1.22 is the oldest with a wheel for Python 3.10
+        'matplotlib',  # loss and accuracy plots
+        'pillow',  # reads the pictures that people give to predict
+        'tqdm',  # progress bars
+        # oneDNN, the CPU kernels: a plain shared library, called through its C interface
+        'onednn-cpu-gomp==2023.2.0; '
+        'platform_system == "Linux" and platform_machine == "x86_64"',
+    ],
+    extras_require={
+        'cuda12': [
+            'cupy-cuda12x==13.6.0',  # the last CuPy with cuDNN
+            'nvidia-cudnn-cu12==8.9.7.29',  # the last cuDNN that CuPy 13 works with
+        ],
+        'test': [
+            'pytest',
+            'pytest-xdist',  # two cores, two test processes
+            'hypothesis',  # shapes and values that nobody thought of
+        ],
+    },
+)

@@ -1,0 +1,31 @@
+"""Every model computes what the original code computes."""
+import pathlib
+
+import numpy as np
+import pytest
+
+from chainer_zoo import initializers
+from chainer_zoo.report import golden
+
+FOLDER = pathlib.Path(__file__).parents[1] / 'golden' / 'models'
+CASES = [golden.Golden(path) for path in sorted(FOLDER.glob('*.json'))]
+
+
+@pytest.mark.parametrize('case', CASES, ids=lambda case: case.case)
+def test_paths_shapes_and_weight_count_are_the_originals(case):
+    with initializers.unfilled():
+        model = case.build()
+    shapes = {path: list(array.shape) for path, array in golden.arrays(model).items()}
+    assert shapes == case.numbers['arrays']
+    assert golden.count_weights(model) == case.numbers['count_parameters']
+
+
+@pytest.mark.parametrize('case', [case for case in CASES if case.logits is not None],
+                         ids=lambda case: case.case)
+def test_logits_gradients_statistics_and_updates_are_the_originals(case):
+    found = golden.check(case)
+    assert {'test_logits', 'train_logits', 'grads'} <= set(found)
+    too_far = {what: deviation for what, deviation in found.items()
+               if not deviation <= golden.TOLERANCES[what]}
+    assert not too_far, too_far
+    assert np.isfinite(list(found.values())).all()
