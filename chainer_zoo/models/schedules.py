@@ -1,0 +1,21 @@
+"""Numbers that grow or shrink from block to block."""
+
+
+def linear_schedule(first, last, blocks, start=0):
+    """Return one number for each block, on a line from ``first`` towards ``last``.
+
+    Block i (from 0) has first + (last - first) / blocks * (i + start). So with ``start=0`` the first
+    block has ``first`` and the last one misses ``last`` by one step; with ``start=1`` the last
+    block has ``last``, as Huang et al. 2016, equation 4, count.
+
+    Args:
+        first (float): the line at 0.
+        last (float): the line at ``blocks``.
+        blocks (int): how many numbers.
+        start (int): where on the line the first block stands.
+
+    Returns:
+        list of float: ``blocks`` numbers.
+    """
+    step = (float(last) - first) / blocks
+    return [step * (i + start) + first for i in range(blocks)]
