@@ -34,6 +34,6 @@ def empty(like, shape=None):
 
 
 def index_type(*arrays):
-    """Return the integer format that reaches every element: int32 where it does, else int64."""
+    """Return which integers reach every element: 'int32' (faster) where they do, else 'int64'."""
     fits = all(a.size <= np.iinfo(np.int32).max for a in arrays)
-    return np.int32 if fits else np.int64
+    return 'int32' if fits else 'int64'
