@@ -4,3 +4,5 @@ from chainer_zoo.links.convolution import Convolution2D  # NOQA
 from chainer_zoo.links.convolution import Linear  # NOQA
 from chainer_zoo.links.conv_bn_relu import ConvBNReLU  # NOQA
 from chainer_zoo.links.bn_relu_conv import BNReLUConv  # NOQA
+from chainer_zoo.links.basic_block import BasicBlock  # NOQA
+from chainer_zoo.links.chained_blocks import ChainedBlocks  # NOQA

@@ -1,0 +1,43 @@
+"""The residual block of two 3x3 convolutions with ReLU behind the sum."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import residual_add
+from chainer_zoo.links.batch_normalization import BatchNormalization
+from chainer_zoo.links.convolution import Convolution2D
+
+
+class BasicBlock(chainer.Chain):
+    """ReLU(BN(conv(ReLU(BN(conv(x))))) + shortcut(x)): He et al. 2015, figure 5, left.
+
+    The shortcut picks every ``stride``-th pixel and appends zero channels (option A there).
+
+    Args:
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output, at least ``in_channels``.
+        stride (int): of the second convolution and the shortcut.
+
+    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    """
+
+    def __init__(self, in_channels, out_channels, stride=1):
+        super(BasicBlock, self).__init__()
+        self.stride = stride
+        with self.init_scope():
+            self.conv1 = Convolution2D(in_channels, out_channels, 3, 1, 1)
+            self.bn1 = BatchNormalization(out_channels)
+            # as the original: the second convolution strides, the paper's first one does
+            self.conv2 = Convolution2D(out_channels, out_channels, 3, stride, 1)
+            self.bn2 = BatchNormalization(out_channels)
+
+    def forward(self, x, scale=1.0):
+        """Return the block's output.
+
+        Args:
+            x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
+            scale (float): factor of the branch, for blocks that survive by chance.
+        """
+        h = bn_relu(self.conv1(x), self.bn1)
+        h = self.bn2(self.conv2(h))
+        return F.relu(residual_add(h, x, self.stride, scale))

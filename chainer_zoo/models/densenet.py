@@ -1,0 +1,94 @@
+"""Densely Connected Convolutional Networks (Huang et al. 2016)."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import bn_relu
+from chainer_zoo.links import BatchNormalization
+from chainer_zoo.links import BNReLUConv
+from chainer_zoo.links import Convolution2D
+from chainer_zoo.links import Linear
+
+
+class DenseBlock(chainer.Chain):
+    """Layers that each see all feature maps before them: figure 1 of the paper.
+
+    Args:
+        in_channels (int): channels of the input.
+        layers (int): number of layers, each BN, ReLU, 3x3 convolution.
+        growth_rate (int): channels that each layer adds.
+
+    Input: float (B, in_channels, H, W). Output: float (B, in_channels + layers * growth_rate, H,
+    W), the input's channels first.
+    """
+
+    def __init__(self, in_channels, layers, growth_rate):
+        super(DenseBlock, self).__init__()
+        self.layers = layers
+        with self.init_scope():
+            for i in range(1, layers + 1):
+                setattr(self, 'bn_relu_conv%d' % i, BNReLUConv(
+                    in_channels + (i - 1) * growth_rate, growth_rate, 3, 1, 1))
+
+    def forward(self, x):
+        for i in range(1, self.layers + 1):
+            x = F.concat((x, self['bn_relu_conv%d' % i](x)))
+        return x
+
+
+class Transition(chainer.Chain):
+    """Between dense blocks: BN, ReLU, 1x1 convolution, 2x2 average pooling.
+
+    Args:
+        channels (int): of input and output.
+
+    Input: float (B, channels, H, W). Output: float (B, channels, H / 2, W / 2).
+    """
+
+    def __init__(self, channels):
+        super(Transition, self).__init__()
+        with self.init_scope():
+            self.bn_relu_conv = BNReLUConv(channels, channels, 1, 1, 0)
+
+    def forward(self, x):
+        return F.average_pooling_2d(self.bn_relu_conv(x), 2, 2, 0)
+
+
+class DenseNet(chainer.Chain):
+    """DenseNet for CIFAR-10 without bottlenecks: section 3 of the paper.
+
+    Args:
+        n_class (int): number of classes.
+        depth (int): number of layers, 3 n + 4 with n layers a dense block.
+        growth_rate (int): channels that each layer adds.
+
+    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+
+    Source: nutszebra/dense_net, dense_net.py.
+
+    Differences:
+        From the paper: transitions have a ReLU; convolutions have biases; no dropout (as in the
+        paper with data augmentation).
+        From the original: none.
+    """
+
+    def __init__(self, n_class=10, depth=40, growth_rate=12):
+        super(DenseNet, self).__init__()
+        layers = (depth - 2) // 3
+        channels = 16
+        with self.init_scope():
+            self.conv1 = Convolution2D(3, channels, 3, 1, 1)
+            for block in (1, 2, 3):
+                setattr(self, 'dense%d' % block, DenseBlock(channels, layers, growth_rate))
+                channels += layers * growth_rate
+                if block < 3:
+                    setattr(self, 'trans%d' % block, Transition(channels))
+            self.bn1 = BatchNormalization(channels)
+            self.fc1 = Linear(channels, n_class)
+
+    def forward(self, x):
+        h = self.conv1(x)  # (B, 16, 32, 32)
+        h = self.trans1(self.dense1(h))  # (B, 160, 16, 16)
+        h = self.trans2(self.dense2(h))  # (B, 304, 8, 8)
+        h = self.dense3(h)  # (B, 448, 8, 8)
+        h = F.average(bn_relu(h, self.bn1), axis=(2, 3))  # (B, 448)
+        return self.fc1(h)

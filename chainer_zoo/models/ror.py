@@ -1,0 +1,169 @@
+"""Residual Networks of Residual Networks: Multilevel Residual Networks (Zhang et al. 2016)."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import expected
+from chainer_zoo.functions import residual_add
+from chainer_zoo.functions import shortcut
+from chainer_zoo.functions import survives
+from chainer_zoo.links import BatchNormalization
+from chainer_zoo.links import BNReLUConv
+from chainer_zoo.links import ChainedBlocks
+from chainer_zoo.links import Convolution2D
+from chainer_zoo.models.schedules import linear_schedule
+
+
+class Projection(BNReLUConv):
+    """A level's shortcut: BN, ReLU and a 1x1 convolution of every ``stride``-th pixel.
+
+    How much smaller a level makes its maps depends on the blocks that were dropped, so the stride
+    is an argument of the call.
+
+    Args:
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
+    """
+
+    def __init__(self, in_channels, out_channels):
+        super(Projection, self).__init__(in_channels, out_channels, 1, 1, 0)
+
+    def forward(self, x, stride):
+        """Project ``x``.
+
+        Args:
+            x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
+            stride (int): BN sees all pixels, the convolution every ``stride``-th.
+
+        Returns:
+            :class:`~chainer.Variable`: float (B, out_channels, H / stride, W / stride).
+        """
+        h = bn_relu(x, self.bn)
+        return self.conv(shortcut(h, h.shape[1], stride))
+
+
+def level_shortcut(h, x, projection):
+    """Return h + projection(x), whatever size the blocks between ``x`` and ``h`` left.
+
+    Args:
+        h (:class:`~chainer.Variable`): the level's output, float (B, C_h, H, W).
+        x (:class:`~chainer.Variable`): its input, float (B, C_x, H_x, W_x), H_x a multiple of H.
+        projection (Projection): from C_x channels to at least C_h.
+    """
+    return residual_add(h, projection(x, x.shape[2] // h.shape[2]))
+
+
+class RoRBlock(chainer.Chain):
+    """A final level: BN, ReLU, conv twice, and a shortcut; survives with probability ``p``.
+
+    A dropped block is not computed and gives its input unchanged. At test the branch is multiplied
+    by ``p``.
+
+    Args:
+        in_channels (int): channels of the input; where earlier blocks were dropped it may come with
+            fewer, and zeros are appended.
+        out_channels (int): channels of the output if the block survives.
+        stride (int): of the first convolution and the shortcut.
+        p (float): survival probability.
+
+    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    """
+
+    def __init__(self, in_channels, out_channels, stride, p):
+        super(RoRBlock, self).__init__()
+        self.in_channels = in_channels
+        self.stride = stride
+        self.p = p
+        with self.init_scope():
+            self.bn1 = BatchNormalization(in_channels)
+            self.conv1 = Convolution2D(in_channels, out_channels, 3, stride, 1)
+            self.bn2 = BatchNormalization(out_channels)
+            self.conv2 = Convolution2D(out_channels, out_channels, 3, 1, 1)
+            if in_channels != out_channels:
+                self.projection = Projection(in_channels, out_channels)
+
+    def forward(self, x):
+        if not survives(self.p):
+            # as the original: unchanged even where the block would change size and channels
+            return x
+        x = shortcut(x, self.in_channels)
+        h = self.conv1(bn_relu(x, self.bn1))
+        h = self.conv2(bn_relu(h, self.bn2))
+        stride = self.stride
+        if hasattr(self, 'projection'):
+            x, stride = self.projection(x, stride), 1
+        return residual_add(h, x, stride, expected(self.p))
+
+
+class RoRStage(ChainedBlocks):
+    """A middle level: blocks, and a projection around them all.
+
+    Args:
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
+        stride (int): of the first block.
+        probabilities (list of float): the blocks' survival probabilities.
+
+    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride), or
+    with H and W where the first block is dropped.
+    """
+
+    def __init__(self, in_channels, out_channels, stride, probabilities):
+        super(RoRStage, self).__init__(
+            RoRBlock(out_channels if i else in_channels, out_channels, 1 if i else stride, p)
+            for i, p in enumerate(probabilities))
+        with self.init_scope():
+            self.projection = Projection(in_channels, out_channels)
+
+    def forward(self, x):
+        return level_shortcut(super(RoRStage, self).forward(x), x, self.projection)
+
+
+class RoR(chainer.Chain):
+    """RoR-3 of wide pre-activated blocks with stochastic depth: section III of the paper.
+
+    Shortcuts on three levels: around each block, around each stage, around all stages.
+
+    Args:
+        n_class (int): number of classes.
+        depth (int): number of layers; depth / 6 blocks a stage, rounded down.
+        k (int): width; stages have 16 k, 32 k and 64 k channels.
+
+    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+
+    Source: nutszebra/residual_networks_of_residual_networks, resnet_of_resnet.py.
+
+    Differences:
+        From the paper: BN and ReLU act on the pictures ahead of the first convolution; every
+        projection is BN, ReLU and convolution, the first stage's too; survival probabilities end
+        one step above 0.5; a dropped block that would halve the picture leaves it as large as it
+        is; convolutions have biases.
+        From the original: none. It writes the projections' strides into its links during a pass;
+        here they are arguments.
+    """
+
+    def __init__(self, n_class=10, depth=58, k=4):
+        super(RoR, self).__init__()
+        blocks = depth // 6
+        p = linear_schedule(1.0, 0.5, 3 * blocks)
+        first = channels = 16 * k
+        with self.init_scope():
+            # as the original: BN and ReLU on the pictures themselves
+            self.conv1 = BNReLUConv(3, channels, 3, 1, 1)
+            for stage, width in enumerate((16 * k, 32 * k, 64 * k)):
+                setattr(self, 'res_block%d' % stage, RoRStage(
+                    channels, width, 2 if stage else 1,
+                    p[stage * blocks:(stage + 1) * blocks]))
+                channels = width
+            self.projection = Projection(first, channels)
+            self.linear = BNReLUConv(channels, n_class, 1, 1, 0)
+
+    def forward(self, x):
+        x = h = self.conv1(x)  # (B, 64, 32, 32)
+        # with no block dropped; the size stays where the first block of a stage is
+        h = self.res_block0(h)  # (B, 64, 32, 32)
+        h = self.res_block1(h)  # (B, 128, 16, 16)
+        h = self.res_block2(h)  # (B, 256, 8, 8)
+        h = level_shortcut(h, x, self.projection)
+        h = F.average(h, axis=(2, 3), keepdims=True)  # (B, 256, 1, 1)
+        return F.squeeze(self.linear(h), axis=(2, 3))

@@ -1,0 +1,87 @@
+"""Deep Networks with Stochastic Depth (Huang et al. 2016)."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import expected
+from chainer_zoo.functions import shortcut
+from chainer_zoo.functions import survives
+from chainer_zoo.links import BasicBlock
+from chainer_zoo.links import ChainedBlocks
+from chainer_zoo.links import ConvBNReLU
+from chainer_zoo.models.schedules import linear_schedule
+
+
+class StochasticBlock(BasicBlock):
+    """A residual block that survives a batch with probability ``p``: equations 2 and 5.
+
+    A dropped block is not computed and gives its input unchanged. At test the branch is multiplied
+    by ``p``.
+
+    Args:
+        in_channels (int): channels of the input; where earlier blocks were dropped it may come with
+            fewer, and zeros are appended.
+        out_channels (int): channels of the output if the block survives.
+        stride (int): of the second convolution and the shortcut.
+        p (float): survival probability.
+    """
+
+    def __init__(self, in_channels, out_channels, stride, p):
+        super(StochasticBlock, self).__init__(in_channels, out_channels, stride)
+        self.in_channels = in_channels
+        self.p = p
+
+    def forward(self, x):
+        if not survives(self.p):
+            # as the original: unchanged even where the block would change size and channels
+            return x
+        return super(StochasticBlock, self).forward(
+            shortcut(x, self.in_channels), expected(self.p))
+
+
+class StochasticDepth(chainer.Chain):
+    """ResNet with stochastic depth for CIFAR-10: section 3 of the paper.
+
+    Args:
+        n_class (int): number of classes.
+        depth (int): number of layers; depth / 6 blocks a stage, rounded down.
+
+    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
+
+    Source: nutszebra/stochastic_depth, stochastic_depth.py.
+
+    Differences:
+        From the paper: survival probabilities run from 1 to 0.5 + 0.5 / blocks instead of ending
+        at 0.5 (equation 4); a dropped block that would halve the picture leaves it as large as it
+        is, so later stages then work on larger maps; the last layer is a 1x1 convolution with BN
+        and ReLU; convolutions have biases.
+        From the original: the classifier appends the channels it lacks where a whole stage was
+        dropped; the original fails there (at depth 110 that practically never happens).
+    """
+
+    def __init__(self, n_class=10, depth=110):
+        super(StochasticDepth, self).__init__()
+        blocks = depth // 6
+        p = iter(linear_schedule(1.0, 0.5, 3 * blocks))
+        channels = 16
+        with self.init_scope():
+            self.conv1 = ConvBNReLU(3, channels, 3, 1, 1)
+            for stage, width in enumerate((16, 32, 64)):
+                setattr(self, 'stochastic_block%d' % stage, ChainedBlocks(
+                    (StochasticBlock(width if i else channels, width,
+                                     1 if i or not stage else 2, next(p))
+                     for i in range(blocks)), 'res_block'))
+                channels = width
+            self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
+        self.channels = channels
+
+    def forward(self, x):
+        h = self.conv1(x)  # (B, 16, 32, 32)
+        # with no block dropped; size and channels stay where the first block of a stage is
+        h = self.stochastic_block0(h)  # (B, 16, 32, 32)
+        h = self.stochastic_block1(h)  # (B, 32, 16, 16)
+        h = self.stochastic_block2(h)  # (B, 64, 8, 8)
+        h = F.average(h, axis=(2, 3), keepdims=True)  # (B, 64, 1, 1)
+        # unlike the original: it fails here if the whole last stage was dropped
+        h = shortcut(h, self.channels)
+        # as the original: logits pass BN and ReLU
+        return F.squeeze(self.linear(h), axis=(2, 3))
