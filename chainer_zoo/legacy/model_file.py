@@ -77,27 +77,6 @@ def read(path, model):
             raise _damaged(path, error) from error
 
 
-def kind(keys):
-    """Return what an npz with these keys is: ``'model'``, ``'snapshot'`` or ``'optimizer'``.
-
-    Args:
-        keys (iterable of str): paths of its arrays.
-    """
-    keys = set(keys)
-    if any(key.startswith('updater/') for key in keys):
-        return 'snapshot'
-    if {'t', 'epoch'} <= keys:
-        return 'optimizer'
-    return 'model'
-
-
-def kind_of_file(path):
-    """Return the :func:`kind` of the file at ``path``; see :func:`load` for what is raised."""
-    path = pathlib.Path(path)
-    with _opened(path) as archive:
-        return kind(_members(path, archive))
-
-
 def _opened(path):
     """Open a zip file, or say in one line why it cannot be a model."""
     if path.is_dir():
@@ -142,11 +121,10 @@ def _read(path, archive, model):
     counters = {(link + '/' + _COUNTER).lstrip('/') for link, child in model.namedlinks()
                 if _COUNTER in child._persistent}
     members = _members(path, archive)
-    what = kind(members)
-    if what == 'snapshot':
+    if any(key.startswith('updater/') for key in members):
         raise UserError('{} is a snapshot of a whole run, which --resume takes; a model (*.model) is '
                         'expected here (--load_model, -m)'.format(path))
-    if what == 'optimizer':
+    if {'t', 'epoch'} <= set(members):
         raise UserError('{} is a file of an optimizer, which --load_optimizer (-o) takes; a model '
                         '(*.model) is expected here (--load_model, -m)'.format(path))
     name = type(model).__name__

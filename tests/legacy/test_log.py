@@ -1,0 +1,113 @@
+"""log.json of the original is read, continued and written record for record."""
+import json
+
+import numpy as np
+import pytest
+
+from chainer_zoo.errors import UserError
+from chainer_zoo.legacy.log import Log
+
+
+@pytest.fixture
+def log():
+    log = Log([0, 1, 2], np.array([0, 1, 2, 0]), np.array([0, 0, 1, 1, 1, 2]), '<net>')
+    log.add_epoch(4.5, 6.25, np.array([[2, 0, 0], [1, 1, 1], [0, 0, 1]]))
+    log.add_epoch(2.5, 3.0, np.array([[1, 1, 0], [0, 3, 0], [0, 1, 0]]))
+    return log
+
+
+def test_the_originals_run_reads_as_it_was_reported(shared):
+    history = Log.load(shared / 'original' / 'run' / 'log.json').history()
+    assert (history.n_train, history.n_test, len(history.categories)) == (2000, 500, 10)
+    np.testing.assert_allclose(history.test_loss[-1], 2.68274, atol=5e-6)
+    assert history.accuracy.tolist() == [55 / 500, 64 / 500]
+    assert history.per_class[1].tolist() == [.02, .14, 0, 0, 0, 0, .1, .98, .04, 0]
+    assert (history.confusion.sum(axis=2) == 50).all()
+    assert history.confusion[1, 3, 7] == 47
+
+
+def test_a_real_log_is_written_again_byte_for_byte(shared, tmp_path):
+    theirs = shared / 'original' / 'run' / 'log.json'
+    history = Log.load(theirs).history()
+    labels = np.repeat(np.arange(10), 50)
+    ours = Log(range(10), np.zeros(2000), labels, history.model)
+    sums = {name: [record['loss'] for record in json.loads(theirs.read_text())
+                   if record['_id'] == name] for name in ('train_loss', 'test_loss')}
+    for train, test, confusion in zip(sums['train_loss'], sums['test_loss'], history.confusion):
+        ours.add_epoch(train, test, confusion)
+    ours.save(tmp_path / 'log.json')
+    assert (tmp_path / 'log.json').read_bytes() == theirs.read_bytes()
+
+
+def test_records_come_in_the_originals_order(log):
+    ids = [record['_id'] for record in log.records]
+    epoch = ['train_loss', 'test_loss', 'test_accuracy_0', 'test_accuracy_1', 'test_accuracy_2',
+             'test_accuracy', 'test_accuracy_0_1', 'test_accuracy_0_2', 'test_accuracy_1_0',
+             'test_accuracy_1_2', 'test_accuracy_2_0', 'test_accuracy_2_1']
+    assert ids == ['categories', 'train_parameter', 'test_parameter', 'test_parameter_0',
+                   'test_parameter_1', 'test_parameter_2', 'model'] + 2 * epoch
+    assert log.records[3:6] == [{'parameter': n, '_id': 'test_parameter_{}'.format(i)}
+                                for i, n in enumerate((2.0, 3.0, 1.0))]
+
+
+def test_losses_are_means_and_accuracies_shares(log):
+    history = log.history()
+    assert history.train_loss.tolist() == [4.5 / 4, 2.5 / 4]
+    assert history.test_loss.tolist() == [6.25 / 6, .5]
+    assert history.accuracy.tolist() == [4 / 6, 4 / 6]
+    assert history.per_class.tolist() == [[1, 1 / 3, 1], [.5, 1, 0]]
+    assert history.confusion[1].tolist() == [[1, 1, 0], [0, 3, 0], [0, 1, 0]]
+
+
+def test_a_loaded_log_goes_on_where_it_ended(log, tmp_path):
+    log.save(tmp_path / 'log.json')
+    again = Log.load(tmp_path / 'log.json')
+    assert again.records == log.records
+    again.add_epoch(1.0, 2.0, np.diag([2, 3, 1]))
+    assert again.records[:len(log.records)] == log.records
+    assert again.history().accuracy.tolist() == [4 / 6, 4 / 6, 1]
+
+
+def test_a_run_that_diverged_can_be_logged_and_read(log, tmp_path):
+    log.add_epoch(float('nan'), float('inf'), np.diag([2, 3, 1]))
+    log.save(tmp_path / 'log.json')
+    history = Log.load(tmp_path / 'log.json').history()
+    assert np.isnan(history.train_loss[2]) and np.isinf(history.test_loss[2])
+
+
+def test_a_confusion_matrix_of_another_number_of_classes_is_an_error(log):
+    with pytest.raises(ValueError, match='confusion'):
+        log.add_epoch(1.0, 1.0, np.zeros((2, 2), int))
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda records: records.pop(0), "no record 'categories'"),
+    (lambda records: records.pop(7), 'incomplete'),
+    (lambda records: records.pop(-1), 'incomplete'),
+    (lambda records: records[1].update(parameter=0), 'at least one picture'),
+    (lambda records: records[0].update(are=3), "list 'are'"),
+    (lambda records: records[8].update(loss='much'), "'much', a number is expected"),
+    (lambda records: records[8].pop('loss'), 'None, a number is expected'),
+    (lambda records: records[9].pop('_id'), "records with an '_id'"),
+    (lambda records: records.append(7), "records with an '_id'")])
+def test_a_log_that_makes_no_sense_is_refused_in_one_line(log, tmp_path, change, words):
+    change(log.records)
+    (tmp_path / 'log.json').write_text(json.dumps(log.records))
+    with pytest.raises(UserError, match=words) as caught:
+        Log.load(tmp_path / 'log.json')
+    assert 'log.json' in str(caught.value) and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('content', [b'', b'[{"_id": "cat', b'{}', b'\xff\xfe', b'[' * 100000])
+def test_files_that_are_no_log_are_refused_in_one_line(tmp_path, content):
+    (tmp_path / 'log.json').write_bytes(content)
+    with pytest.raises(UserError, match='log.json') as caught:
+        Log.load(tmp_path / 'log.json')
+    assert '\n' not in str(caught.value)
+
+
+def test_folders_and_absent_files_are_refused(tmp_path):
+    with pytest.raises(UserError, match='is a folder'):
+        Log.load(tmp_path)
+    with pytest.raises(UserError, match='No such file'):
+        Log.load(tmp_path / 'log.json')
