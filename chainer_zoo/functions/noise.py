@@ -16,13 +16,17 @@ from chainer_zoo.functions import _philox
 chainer.global_config.chainer_zoo_noise = True
 
 
-def is_on():
+def is_on(sample=False):
     """Return whether noise acts: in training mode, outside :func:`no_noise`.
 
+    Args:
+        sample (bool): whether it acts in test mode too.
+
     Returns:
-        bool: both ``chainer.config.train`` and ``chainer.config.chainer_zoo_noise`` of this thread.
+        bool: both ``chainer.config.train``, or ``sample``, and ``chainer.config.chainer_zoo_noise``
+        of this thread.
     """
-    return bool(chainer.config.train and chainer.config.chainer_zoo_noise)
+    return bool((chainer.config.train or sample) and chainer.config.chainer_zoo_noise)
 
 
 @contextlib.contextmanager

@@ -139,18 +139,19 @@ class SwapoutGrad(_Masked):
         return Swapout(theta1, theta2, self.key).apply((ggx, ggf))
 
 
-def swapout(x, f, theta1, theta2):
+def swapout(x, f, theta1, theta2, sample=False):
     """y = m1 x / (1 - theta1) + m2 f / (1 - theta2), each element with masks of its own.
 
     So every element is one of 0, x, f and x + f at random (section 3 of the paper), scaled as
-    dropout is. Without noise (test mode, or inside :func:`chainer_zoo.no_noise`) it is x + f.
-    float16 is computed in float32.
+    dropout is. Without noise (test mode without ``sample``, or inside
+    :func:`chainer_zoo.no_noise`) it is x + f. float16 is computed in float32.
 
     Args:
         x (:class:`~chainer.Variable` or :ref:`ndarray`): the shortcut, float of any shape.
         f (:class:`~chainer.Variable` or :ref:`ndarray`): the branch, of the same shape and dtype.
         theta1 (float): probability that an element of ``x`` is dropped, in [0, 1).
         theta2 (float): probability that an element of ``f`` is dropped, in [0, 1).
+        sample (bool): draw masks in test mode too, as stochastic inference does.
 
     Returns:
         :class:`~chainer.Variable`: of the shape, dtype and memory layout of ``f``.
@@ -160,7 +161,7 @@ def swapout(x, f, theta1, theta2):
     """
     noise.check_probability('theta1', theta1, below_one=True)
     noise.check_probability('theta2', theta2, below_one=True)
-    if not noise.is_on() or theta1 == theta2 == 0:
+    if not noise.is_on(sample) or theta1 == theta2 == 0:
         return x + f
     y, = Swapout(theta1, theta2, noise.generator.next_key()).apply((x, f))
     return y
