@@ -1,0 +1,210 @@
+"""FractalNet: Ultra-Deep Neural Networks without Residuals (Larsson et al. 2016)."""
+import collections
+
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import dropout
+from chainer_zoo.functions import noise
+from chainer_zoo.links import BNReLUConv
+from chainer_zoo.links import ConvBNReLU
+
+#: What is alive at a join: ``short``, whether the single layer is, and ``long``, the two halves of
+#: the other input (each a Join again, or LAYER where a half is a single layer), or None.
+Join = collections.namedtuple('Join', 'short long')
+
+#: What is alive where nothing is joined: the layer.
+LAYER = Join(True, None)
+
+
+def whole(columns):
+    """Return the paths through a fractal of which nothing is dropped.
+
+    Args:
+        columns (int): how many columns the fractal has.
+
+    Returns:
+        Join: all alive.
+    """
+    return LAYER if columns == 1 else Join(True, (whole(columns - 1),) * 2)
+
+
+def single_column(columns, column):
+    """Return the paths of which one column is left: global drop-path.
+
+    Args:
+        columns (int): how many columns the fractal has.
+        column (int): the one to keep; 1 is the single layer, ``columns`` the longest.
+
+    Returns:
+        Join: one input alive at every join on that column.
+    """
+    if column == 1:
+        return LAYER
+    return Join(False, (single_column(columns - 1, column - 1),) * 2)
+
+
+def local_drop_path(columns, ratio):
+    """Draw which inputs of all joins are dropped, each for itself: local drop-path.
+
+    A half without any path takes the other half of its input along, and a fractal without any path
+    is drawn again, so no join that is computed is without input.
+
+    Args:
+        columns (int): how many columns the fractal has.
+        ratio (float): probability that an input of a join is dropped, less than 1.
+
+    Returns:
+        Join: at least one path from start to end.
+    """
+    while True:
+        paths = _draw(columns, ratio)
+        if paths is not None:
+            return paths
+
+
+def _draw(columns, ratio):
+    """Return one draw, None where no path is left."""
+    if columns == 1:
+        return LAYER
+    long, short = (not noise.generator.uniform() <= ratio for _ in range(2))
+    halves = _draw(columns - 1, ratio), _draw(columns - 1, ratio)
+    long = long and None not in halves
+    return Join(short, halves if long else None) if long or short else None
+
+
+def drop_path(columns, global_ratio=0.5, local_ratio=0.15):
+    """Draw the paths of a fractal that are alive in this batch: section 3 of the paper.
+
+    Args:
+        columns (int): how many columns the fractal has.
+        global_ratio (float): how often one column is kept instead of drawing for every join.
+        local_ratio (float): probability that an input of a join is dropped otherwise.
+
+    Returns:
+        Join: the paths; all of them where noise is off.
+    """
+    if not noise.is_on():
+        return whole(columns)
+    if noise.generator.uniform() <= global_ratio:
+        return single_column(columns, 1 + int(columns * noise.generator.uniform()))
+    return local_drop_path(columns, local_ratio)
+
+
+class FractalLayer(chainer.Chain):
+    """Dropout, convolution, BN, ReLU: a fractal of one column.
+
+    Args:
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
+        dropout_ratio (float): of the input.
+
+    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H, W).
+    """
+
+    def __init__(self, in_channels, out_channels, dropout_ratio):
+        super(FractalLayer, self).__init__()
+        self.dropout_ratio = dropout_ratio
+        with self.init_scope():
+            self.conv_bn_relu = ConvBNReLU(in_channels, out_channels, 3, 1, 1)
+
+    def forward(self, x, paths):
+        return self.conv_bn_relu(dropout(x, self.dropout_ratio))
+
+
+class Fractal(chainer.Chain):
+    """Two fractals in a row, joined with a single layer: equation (1) and figure 1 of the paper.
+
+    Args:
+        columns (int): number of columns C, at least 2; the longest has 2**(C - 1) layers.
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
+        dropout_ratio (float): of every layer's input.
+
+    Input: float (B, in_channels, H, W), and the paths to compute (see :class:`Join`).
+    Output: float (B, out_channels, H, W), the mean of the join's inputs.
+    """
+
+    def __init__(self, columns, in_channels, out_channels, dropout_ratio):
+        super(Fractal, self).__init__()
+        self.halves = 'f%d_1' % columns, 'f%d_2' % columns
+        with self.init_scope():
+            self.f1 = FractalLayer(in_channels, out_channels, dropout_ratio)
+            for half, channels in zip(self.halves, (in_channels, out_channels)):
+                setattr(self, half, fractal(columns - 1, channels, out_channels, dropout_ratio))
+
+    def forward(self, x, paths):
+        if paths.long is None:
+            return self.f1(x, LAYER)
+        h = x
+        for half, alive in zip(self.halves, paths.long):
+            h = self[half](h, alive)
+        # as the original: a join has two inputs, so columns that end together do not weigh the same
+        return (self.f1(x, LAYER) + h) / 2 if paths.short else h
+
+
+def fractal(columns, in_channels, out_channels, dropout_ratio):
+    """Return a fractal of ``columns`` columns: a :class:`Fractal`, or one layer for one column."""
+    if columns == 1:
+        return FractalLayer(in_channels, out_channels, dropout_ratio)
+    return Fractal(columns, in_channels, out_channels, dropout_ratio)
+
+
+class FractalBlock(chainer.Chain):
+    """A fractal that draws for every batch in training which of its paths are computed.
+
+    Args: as :class:`Fractal`.
+    """
+
+    def __init__(self, columns, in_channels, out_channels, dropout_ratio):
+        super(FractalBlock, self).__init__()
+        self.columns = columns
+        with self.init_scope():
+            self.block = fractal(columns, in_channels, out_channels, dropout_ratio)
+
+    def forward(self, x):
+        return self.block(x, drop_path(self.columns))
+
+
+class FractalNet(chainer.Chain):
+    """The network of five blocks with three columns, 20 layers deep: section 4.2 of the paper.
+
+    Args:
+        n_class (int): number of classes.
+
+    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+
+    Source: nutszebra/fractal_net, fractal_net.py.
+
+    Differences:
+        From the paper: every join has two inputs, where the paper joins all columns that end at
+        one place with equal weights; global drop-path draws a column for each block instead of
+        one for the network, and all draws hold for a whole batch; local drop-path draws a whole
+        block again where no path is left, instead of keeping one input of each join; dropout acts
+        on every layer's input; the classifier is BN, ReLU and a 1x1 convolution behind the last
+        pooling.
+        From the original: none.
+    """
+
+    COLUMNS = 3
+    WIDTHS = (64, 128, 256, 512, 512)
+    DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
+
+    def __init__(self, n_class=10):
+        super(FractalNet, self).__init__()
+        channels = 3
+        with self.init_scope():
+            for i, (width, ratio) in enumerate(zip(self.WIDTHS, self.DROPOUT), 1):
+                setattr(self, 'fractal_block%d' % i,
+                        FractalBlock(self.COLUMNS, channels, width, ratio))
+                channels = width
+            self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
+
+    def forward(self, x):
+        h = x
+        for i in range(1, len(self.WIDTHS) + 1):
+            h = self['fractal_block%d' % i](h)
+            h = F.max_pooling_2d(h, 2, 2)
+        # (B, 64, 16, 16), (B, 128, 8, 8), (B, 256, 4, 4), (B, 512, 2, 2), (B, 512, 1, 1)
+        h = self.bn_relu_conv(h)  # (B, n_class, 1, 1)
+        return F.average(h, axis=(2, 3))

@@ -1,0 +1,101 @@
+"""Deep Pyramidal Residual Networks (Han, Kim, Kim 2016)."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import residual_add
+from chainer_zoo.links import BatchNormalization
+from chainer_zoo.links import ConvBNReLU
+from chainer_zoo.links import Convolution2D
+from chainer_zoo.models.schedules import linear_schedule
+
+
+def pyramid(depth, alpha, initial_channel):
+    """Return the shape of every block of a pyramidal network: equation (2) of the paper.
+
+    Args:
+        depth (int): layers; int(depth / 6) blocks in each of three stages.
+        alpha (int): channels that all blocks add together.
+        initial_channel (int): channels before the first block.
+
+    Returns:
+        list of tuple: (path, in_channels, out_channels, stride) of each block.
+    """
+    n = depth // 6
+    widths = linear_schedule(initial_channel, initial_channel + alpha, 3 * n, start=1)
+    blocks = []
+    channels = initial_channel
+    for i, width in enumerate(widths):
+        stage, place = divmod(i, n)
+        blocks.append(('res_block%d_%d' % (stage, place), channels, int(width),
+                       2 if stage > 0 and place == 0 else 1))
+        channels = int(width)
+    return blocks
+
+
+class PyramidBlock(chainer.Chain):
+    """BN, convolution, BN, ReLU, convolution, BN, and a shortcut: figure 6 (d) of the paper.
+
+    Args:
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
+        stride (int): of the second convolution and the shortcut.
+
+    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    """
+
+    def __init__(self, in_channels, out_channels, stride=1):
+        super(PyramidBlock, self).__init__()
+        self.stride = stride
+        with self.init_scope():
+            self.bn1 = BatchNormalization(in_channels)
+            self.conv1 = Convolution2D(in_channels, out_channels, 3, 1, 1)
+            self.bn2 = BatchNormalization(out_channels)
+            # as the original: the second convolution has the stride
+            self.conv2 = Convolution2D(out_channels, out_channels, 3, stride, 1)
+            self.bn3 = BatchNormalization(out_channels)
+
+    def forward(self, x):
+        h = self.conv1(self.bn1(x))
+        h = self.conv2(bn_relu(h, self.bn2))
+        return residual_add(self.bn3(h), x, self.stride)
+
+
+class PyramidNet(chainer.Chain):
+    """The additive pyramidal network for CIFAR-10: section 3 and table 1 of the paper.
+
+    Args:
+        n_class (int): number of classes.
+        depth (int): number of layers; int(depth / 6) blocks in each of three stages.
+        alpha (int): channels that all blocks add together.
+        initial_channel (int): channels before the first block.
+
+    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
+
+    Source: nutszebra/pyramidal_residual_networks, pyramidal_residual_networks.py.
+
+    Differences:
+        From the paper: ReLU behind the first convolution; stride in a block's second convolution;
+        shortcuts pick pixels instead of averaging them; behind the last block there is no BN and
+        ReLU, but the classifier is a 1x1 convolution with BN and ReLU on the global average, so
+        logits are at least 0; convolutions have biases.
+        From the original: none.
+    """
+
+    def __init__(self, n_class=10, depth=110, alpha=270, initial_channel=16):
+        super(PyramidNet, self).__init__()
+        blocks = pyramid(depth, alpha, initial_channel)
+        self.paths = [path for path, _, _, _ in blocks]
+        with self.init_scope():
+            self.conv1 = ConvBNReLU(3, initial_channel, 3, 1, 1)
+            for path, in_channels, out_channels, stride in blocks:
+                setattr(self, path, PyramidBlock(in_channels, out_channels, stride))
+            self.linear = ConvBNReLU(out_channels, n_class, 1, 1, 0)
+
+    def forward(self, x):
+        h = self.conv1(x)  # (B, 16, 32, 32)
+        for path in self.paths:
+            h = self[path](h)
+        # at the ends of the stages (B, 106, 32, 32), (B, 196, 16, 16), (B, 286, 8, 8)
+        h = F.average(h, axis=(2, 3), keepdims=True)  # (B, 286, 1, 1)
+        return F.squeeze(self.linear(h), axis=(2, 3))

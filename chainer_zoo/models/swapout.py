@@ -1,0 +1,122 @@
+"""Swapout: Learning an ensemble of deep architectures (Singh, Hoiem, Forsyth 2016)."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import shortcut
+from chainer_zoo.functions import swapout
+from chainer_zoo.links import BatchNormalization
+from chainer_zoo.links import BNReLUConv
+from chainer_zoo.links import Convolution2D
+from chainer_zoo.models.schedules import linear_schedule
+
+
+class SwapoutStage(chainer.Chain):
+    """Bottleneck blocks that swapout joins with their shortcuts: section 3 of the paper.
+
+    Args:
+        in_channels (int): channels of the input.
+        width (int): channels of the two narrow layers of each block.
+        thetas (list of float): for each block the probability that an element of the shortcut is
+            dropped, and that one of the branch is.
+        stride (int): of the first convolution and the first shortcut.
+
+    Input: float (B, in_channels, H, W). Output: float (B, 4 * width, H / stride, W / stride).
+    """
+
+    def __init__(self, in_channels, width, thetas, stride=1):
+        super(SwapoutStage, self).__init__()
+        self.out_channels = 4 * width
+        self.thetas = thetas
+        self.stride = stride
+        with self.init_scope():
+            self.skip_bn = BatchNormalization(in_channels)
+            for i in range(1, len(thetas) + 1):
+                setattr(self, 'bn_relu_conv1_%d' % i, BNReLUConv(
+                    in_channels, width, 1, stride if i == 1 else 1, 0))
+                setattr(self, 'bn_relu_conv2_%d' % i, BNReLUConv(width, width, 3, 1, 1))
+                setattr(self, 'bn_relu_conv3_%d' % i, BNReLUConv(
+                    width, self.out_channels, 1, 1, 0))
+                in_channels = self.out_channels
+
+    def forward(self, x, sample=False):
+        """Return the stage's output.
+
+        Args:
+            x (chainer.Variable): the input.
+            sample (bool): draw masks in test mode too.
+        """
+        for i, theta in enumerate(self.thetas, 1):
+            h = x
+            for layer in (1, 2, 3):
+                h = self['bn_relu_conv%d_%d' % (layer, i)](h)
+            if i == 1:
+                # as the original: the first shortcut passes a BN of its own and ReLU
+                x = shortcut(bn_relu(x, self.skip_bn), self.out_channels, self.stride)
+            x = swapout(x, h, theta, theta, sample=sample)
+        return x
+
+
+class Swapout(chainer.Chain):
+    """Swapout v2 (32) W x 4, Linear (0, 0.5): section 4 of the paper.
+
+    In test mode the masks stay on: the network is sampled 30 times with batch normalization in
+    test mode, and the result is the average of the softmaxes (section 3.1, stochastic inference).
+
+    Args:
+        n_class (int): number of classes.
+        depth (int): number of layers; int(depth / 6) blocks in each of three stages.
+        k (int): width: the stages' narrow layers have 16 k, 32 k and 64 k channels.
+        stochastic_inference (bool): in test mode, average 30 samples; else one pass without masks.
+
+    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class); with stochastic
+    inference in test mode, probabilities (B, n_class) that sum to 1.
+
+    Source: nutszebra/swapout, swapout.py.
+
+    Differences:
+        From the paper: bottleneck blocks of three layers, so that depth 32 has 47 of them in
+        blocks; theta ends one block's step short of 0.5; shortcuts pick pixels and append zero
+        channels; the last 1x1 convolution comes before the global average; convolutions have
+        biases; masks are scaled by 1 / (1 - theta) in training, as dropout is.
+        From the original: none. Its test loss too takes the averaged probabilities for logits.
+    """
+
+    SAMPLES = 30
+
+    def __init__(self, n_class=10, depth=32, k=4, stochastic_inference=True):
+        super(Swapout, self).__init__()
+        self.stochastic_inference = stochastic_inference
+        n = depth // 6
+        # as the original: theta starts with 0 and misses 0.5 by one step
+        thetas = linear_schedule(0.0, 0.5, 3 * n)
+        with self.init_scope():
+            self.conv1 = Convolution2D(3, 16 * k, 3, 1, 1)
+            channels = 16 * k
+            for i, width in enumerate((16 * k, 32 * k, 64 * k)):
+                stage = SwapoutStage(channels, width, thetas[i * n:(i + 1) * n],
+                                     stride=1 if i == 0 else 2)
+                setattr(self, 'res_block_with_swapout%d' % (i + 1), stage)
+                channels = stage.out_channels
+            self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
+
+    def forward(self, x):
+        if chainer.config.train or not self.stochastic_inference:
+            return self.logits(x)
+        # as the original: probabilities, though they are used as logits are
+        return sum(F.softmax(self.logits(x, sample=True))
+                   for _ in range(self.SAMPLES)) / self.SAMPLES
+
+    def logits(self, x, sample=False):
+        """Return the logits of one pass, float32 (B, n_class).
+
+        Args:
+            x (chainer.Variable): pictures (B, 3, 32, 32).
+            sample (bool): draw masks in test mode too.
+        """
+        h = self.conv1(x)  # (B, 64, 32, 32)
+        for i in (1, 2, 3):
+            h = self['res_block_with_swapout%d' % i](h, sample)
+        # (B, 256, 32, 32), (B, 512, 16, 16), (B, 1024, 8, 8)
+        h = self.bn_relu_conv(h)  # (B, n_class, 8, 8)
+        return F.average(h, axis=(2, 3))
