@@ -1,0 +1,57 @@
+"""Separable convolution: depthwise, then pointwise."""
+import chainer
+from chainer import variable
+
+from chainer_zoo.functions import depthwise_convolution
+from chainer_zoo.initializers import HeOrthogonal
+from chainer_zoo.links.convolution import Convolution2D
+
+
+class DepthwiseConvolution(chainer.Link):
+    """A convolution of each channel with a kernel of its own, without bias.
+
+    Args:
+        channels (int): C of input and output.
+        ksize (int): kernel size.
+        stride (int): stride.
+        pad (int): zeros around the input.
+
+    Input: float (B, C, H, W). Output: float (B, C, (H + 2 pad - ksize) // stride + 1, ...).
+    """
+
+    def __init__(self, channels, ksize=3, stride=1, pad=1):
+        super(DepthwiseConvolution, self).__init__()
+        self.stride = stride
+        self.pad = pad
+        with self.init_scope():
+            self.W = variable.Parameter(HeOrthogonal(), (channels, 1, ksize, ksize))
+
+    def forward(self, x):
+        return depthwise_convolution(x, self.W, self.stride, self.pad)
+
+
+class SeparableConvolution(chainer.Chain):
+    """Depthwise convolution, then a 1x1 convolution across channels; nothing between, no biases.
+
+    Source: Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", sections 1.2
+    and 3, in the order of figure 5 (spatial first).
+
+    Args:
+        in_channels (int): C of the input.
+        out_channels (int): C of the output.
+        ksize (int): kernel size of the depthwise part.
+        stride (int): its stride.
+        pad (int): its zeros around the input.
+
+    Input: float (B, in_channels, H, W).
+    Output: float (B, out_channels, (H + 2 pad - ksize) // stride + 1, ...).
+    """
+
+    def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1):
+        super(SeparableConvolution, self).__init__()
+        with self.init_scope():
+            self.depthwise = DepthwiseConvolution(in_channels, ksize, stride, pad)
+            self.pointwise = Convolution2D(in_channels, out_channels, 1, nobias=True)
+
+    def forward(self, x):
+        return self.pointwise(self.depthwise(x))
