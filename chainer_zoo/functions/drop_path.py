@@ -154,12 +154,13 @@ class MaskPictures(_PictureMask):
         h, = inputs
         y = _array.empty(h)
         place_kernel(
-            'T h, raw T mask, index groups, index split', 'T y',
+            'raw T h, raw T mask, index groups, index split', 'T y',
             '''
             typedef computed<T>::type C;
+            const ptrdiff_t at[] = {picture, channel, row, column};
             const I group = groups == 2 && channel >= split ? 1 : 0;
-            y = static_cast<T>(
-                times(static_cast<C>(h), static_cast<C>(mask[picture * groups + group])));
+            const C factor = static_cast<C>(mask[picture * groups + group]);
+            y = static_cast<T>(times(static_cast<C>(h[at]), factor));
             ''',
             'mask_pictures', (h, y), _array.source,
         )(h, self.mask_gpu(h), self.groups, self.split or 0, *y.shape[1:] + (y,))

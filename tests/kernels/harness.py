@@ -1,0 +1,163 @@
+"""Runs kernels without a GPU: the CUDA that CuPy generates, compiled by NVRTC or by g++.
+
+:class:`Kernels` stands in for ``chainer.backends.cuda.elementwise``. A function's own
+``forward_gpu`` then runs on NumPy arrays: what it launches is written as CuPy writes it for arrays
+of those types and layouts, compiled by g++ behind ``cpu_cuda.h`` and run. The sources are kept, and
+:func:`nvrtc` compiles them for GPUs.
+"""
+import ctypes
+import glob
+import hashlib
+import os
+import pathlib
+import subprocess
+import sysconfig
+
+import cupy
+from cupy import _core
+from cupy._core import _carray
+from cupy._core import _kernel
+from cupy._core import _scalar
+import numpy as np
+
+HERE = pathlib.Path(__file__).parent
+INCLUDE = pathlib.Path(_core.__file__).parent / 'include'
+
+# CuPy's kinds of kernel arguments.
+ARRAY, INDEXER, SCALAR = 1, 2, 3
+
+
+def includes():
+    """Return the lines that CuPy puts ahead of a kernel's source."""
+    return ''.join('#include <{}>\n'.format(name) for name in _core.core._cupy_header_list)
+
+
+class Kernels(object):
+    """Makes elementwise kernels that run on the CPU.
+
+    Args:
+        folder (pathlib.Path): for sources and compiled code; a source compiles once.
+
+    Attributes:
+        sources (dict): CUDA source to the kernel's name, of every kernel launched.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.sources = {}
+
+    def elementwise(self, in_params, out_params, operation, name, **kwargs):
+        kernel = cupy.ElementwiseKernel(in_params, out_params, operation, name, **kwargs)
+        return lambda *args, **keywords: self._launch(kernel, args, **keywords)
+
+    def _launch(self, kernel, args, size=None):
+        assert len(args) == kernel.nargs, kernel.name
+        args = list(args)
+        params = kernel.params[:-1]
+        looped = [k for k, (p, a) in enumerate(zip(params, args))
+                  if isinstance(a, np.ndarray) and not p.raw]
+        # CuPy takes a size where all arrays are raw, and only there
+        assert bool(looped) == (size is None), kernel.name
+        shape = (size,) if size is not None else np.broadcast_shapes(
+            *[args[k].shape for k in looped])
+        outs = args[kernel.nin:]
+        if 0 in shape:
+            return outs
+        if looped and all(args[k].flags.c_contiguous for k in looped):
+            shape = (int(np.prod(shape)),)  # CuPy drops axes that it does not need
+            for k in looped:
+                args[k] = args[k].reshape(shape)
+        types = [a.dtype.type if isinstance(a, np.ndarray) else None for a in args]
+        in_types, _, type_map = kernel._decide_params_type(
+            tuple(types[:kernel.nin]), tuple(types[kernel.nin:]))
+        infos = []
+        for k, a in enumerate(args):
+            if isinstance(a, np.ndarray):
+                info = (ARRAY, cupy.ndarray, a.dtype.type, a.ndim, a.flags.c_contiguous, True)
+            else:
+                args[k] = in_types[k](a)
+                assert int(args[k]) == int(a), 'argument {} does not hold {}'.format(
+                    params[k].name, a)
+                info = (SCALAR, _scalar.CScalar, in_types[k], 0, True, True)
+            infos.append(_kernel._ArgInfo(*info))
+        infos.append(_kernel._ArgInfo(INDEXER, _carray.Indexer, None, len(shape), True, True))
+        code = _kernel._get_elementwise_kernel_code(
+            tuple(infos), type_map, kernel.params, kernel.operation, kernel.name, kernel.preamble)
+        self.sources[code] = kernel.name
+        self._run(code, kernel.name, args, shape)
+        return outs
+
+    def _run(self, code, name, args, shape):
+        values, text = [], []
+        for k, a in enumerate(args):
+            if isinstance(a, np.ndarray):
+                strides = a.strides
+                if a.flags.c_contiguous:  # NumPy leaves the strides of axes of length 1 open
+                    strides = [int(np.prod(a.shape[d + 1:])) * a.itemsize for d in range(a.ndim)]
+                layout = np.array(list(a.shape) + list(strides), np.intp)
+                values.append([a, layout])
+                text.append('CArray<{0}, {1}, {2}, 1>(reinterpret_cast<{0}*>(values[{3}][0]), '
+                            'static_cast<ptrdiff_t*>(values[{3}][1]), '
+                            'static_cast<ptrdiff_t*>(values[{3}][1]) + {1})'.format(
+                                _scalar.get_typename(a.dtype), a.ndim,
+                                int(a.flags.c_contiguous), k))
+            else:
+                values.append([np.array([a])])
+                text.append('*static_cast<{}*>(values[{}][0])'.format(
+                    _scalar.get_typename(a.dtype), k))
+        # Two blocks of three threads, the last first: an element must not depend on another's.
+        code += '''
+extern "C" void run(void*** values, ptrdiff_t* shape) {{
+    gridDim.x = 2; blockDim.x = 3;
+    for (int thread = 5; thread >= 0; --thread) {{
+        blockIdx.x = thread / 3; threadIdx.x = thread % 3;
+        {}({}, CIndexer<{}, 1>(shape));
+    }}
+}}
+'''.format(name, ', '.join(text), len(shape))
+        pointers = [(ctypes.c_void_p * 2)(*[v.ctypes.data for v in pair]) for pair in values]
+        table = (ctypes.c_void_p * len(pointers))(*[ctypes.addressof(p) for p in pointers])
+        extents = np.array(shape, np.intp)
+        gcc(code, self.folder).run(table, ctypes.c_void_p(extents.ctypes.data))
+
+
+def gcc(code, folder):
+    """Compile CuPy's source for the CPU and return the loaded library."""
+    name = hashlib.sha256(code.encode()).hexdigest()
+    library = folder / (name + '.so')
+    if not library.exists():
+        source = folder / (name + '.cpp')
+        source.write_text('#include "{}"\n#include <cupy/carray.cuh>\n{}'.format(
+            HERE / 'cpu_cuda.h', code))
+        command = ['g++', '-std=c++17', '-O1', '-ffp-contract=off', '-shared', '-fPIC', '-w',
+                   '-I', str(INCLUDE), str(source), '-o', str(library)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, done.stdout.decode()
+    return ctypes.CDLL(str(library))
+
+
+def nvrtc(code, architecture):
+    """Compile CuPy's source for a GPU.
+
+    Args:
+        code (str): the kernel's source.
+        architecture (str): such as ``sm_80``.
+
+    Returns:
+        (bytes, str): the machine code, and what the compiler had to say.
+    """
+    site = sysconfig.get_paths()['purelib']
+    library, = glob.glob(os.path.join(site, 'nvidia', 'cuda_nvrtc', 'lib', 'libnvrtc.so.*'))
+    ctypes.CDLL(library, ctypes.RTLD_GLOBAL)
+    from cupy_backends.cuda.libs import nvrtc as compiler
+    options = ['-I' + str(INCLUDE), '-I' + os.path.join(site, 'nvidia', 'cuda_runtime', 'include'),
+               '--std=c++17', '-arch=' + architecture, '--device-as-default-execution-space']
+    program = compiler.createProgram(includes() + code, 'kernel.cu', (), ())
+    try:
+        try:
+            compiler.compileProgram(program, options)
+        except compiler.NVRTCError:
+            raise AssertionError(compiler.getProgramLog(program))
+        return compiler.getCUBIN(program), compiler.getProgramLog(program)
+    finally:
+        compiler.destroyProgram(program)
