@@ -13,6 +13,7 @@ from chainer_zoo.functions import noise
 from chainer_zoo.functions.shortcut import add_scaled
 from chainer_zoo.functions.shortcut import channel_slice
 from chainer_zoo.functions.shortcut import check_branch
+from chainer_zoo.functions.shortcut import check_stride
 from chainer_zoo.functions.shortcut import place_kernel
 from chainer_zoo.functions.shortcut import residual_add
 from chainer_zoo.functions.shortcut import shortcut
@@ -223,6 +224,7 @@ def drop_path(h, x, p, stride=1, per_picture=False):
         ~chainer_zoo.errors.UserError: if ``p`` is not in [0, 1] or the stride less than 1.
     """
     noise.check_probability('the survival probability', p)
+    check_stride(stride)
     if not noise.is_on():
         return residual_add(h, x, stride, expected(p))
     if per_picture:
@@ -255,6 +257,7 @@ def separated_drop_path(h, x, p, split, stride=1, per_picture=False):
             channels, or the stride is less than 1.
     """
     noise.check_probability('the survival probability', p)
+    check_stride(stride)
     if not 0 < split < h.shape[1]:
         raise UserError('the first group has {} of {} channels: give a number between'.format(
             split, h.shape[1]))

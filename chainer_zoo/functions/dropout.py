@@ -1,4 +1,5 @@
 """Dropout without a stored mask (Srivastava et al., 2014)."""
+import chainer
 from chainer import function_node
 from chainer.backends import cuda
 from chainer.utils import type_check
@@ -89,6 +90,6 @@ def dropout(x, ratio):
     """
     noise.check_probability('the dropout ratio', ratio, below_one=True)
     if not noise.is_on() or ratio == 0:
-        return x
+        return chainer.as_variable(x)
     y, = Dropout(ratio, noise.generator.next_key()).apply((x,))
     return y

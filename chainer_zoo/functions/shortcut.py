@@ -261,7 +261,8 @@ def shortcut_grad(gy, in_shape, stride):
     return gx
 
 
-def _check_stride(stride):
+def check_stride(stride):
+    """Raise :class:`~chainer_zoo.errors.UserError` unless ``stride`` is a whole number from 1."""
     if stride < 1 or stride != int(stride):
         raise UserError('the stride is {}: give a whole number from 1'.format(stride))
 
@@ -282,7 +283,7 @@ def shortcut(x, channels, stride=1):
     Raises:
         ~chainer_zoo.errors.UserError: if the stride is less than 1.
     """
-    _check_stride(stride)
+    check_stride(stride)
     channels = max(channels, x.shape[1])
     if stride == 1 and channels == x.shape[1]:
         return chainer.as_variable(x)
@@ -311,7 +312,7 @@ def residual_add(h, x, stride=1, scale=1.0, offset=0):
     Raises:
         ~chainer_zoo.errors.UserError: if the stride is less than 1 or the offset less than 0.
     """
-    _check_stride(stride)
+    check_stride(stride)
     if offset < 0:
         raise UserError('the channel offset is {}: give a whole number from 0'.format(offset))
     y, = ResidualAdd(stride, scale, offset).apply((h, x))

@@ -1,4 +1,5 @@
 """Swapout (Singh, Hoiem and Forsyth, 2016) without stored masks."""
+import chainer
 from chainer import function_node
 from chainer.backends import cuda
 from chainer.utils import type_check
@@ -162,6 +163,6 @@ def swapout(x, f, theta1, theta2, sample=False):
     noise.check_probability('theta1', theta1, below_one=True)
     noise.check_probability('theta2', theta2, below_one=True)
     if not noise.is_on(sample) or theta1 == theta2 == 0:
-        return x + f
+        return chainer.as_variable(x) + f
     y, = Swapout(theta1, theta2, noise.generator.next_key()).apply((x, f))
     return y
