@@ -282,9 +282,9 @@ _ROWS = (
         row='Xception', model='xception.Xception', pictures=_huge_or_small, options=(_SIZE,),
         recipe=Recipe(lr=0.045, epochs=200, weight_decay=1e-5, drop_every=2, divide_by=1,
                       times=0.94,
-                      source='Section 4.3 of the paper, for ImageNet: SGD with momentum 0.9, rate '
-                             '0.045 times 0.94 every two epochs, weight decay 1e-5, dropout 0.5. '
-                             'Epochs and batch are those of googlenet_v3.'),
+                      source='Sections 4.2 and 4.3 of the paper, for ImageNet: SGD with momentum 0.9, '
+                             'rate 0.045 times 0.94 every two epochs, weight decay 1e-5, dropout '
+                             '0.5. Epochs and batch are those of googlenet_v3.'),
         status='not implemented', top5_error='5.5 (single)',
         note='The article never implemented it.'),
     Entry(

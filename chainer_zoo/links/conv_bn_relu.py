@@ -12,10 +12,10 @@ class ConvBNReLU(chainer.Chain):
     Args: as :class:`~chainer_zoo.links.Convolution2D`.
     """
 
-    def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1):
+    def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1, **kwargs):
         super(ConvBNReLU, self).__init__()
         with self.init_scope():
-            self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
+            self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad, **kwargs)
             self.bn = BatchNormalization(out_channels)
 
     def forward(self, x):

@@ -85,9 +85,14 @@ def fill_model(model, seed=0, **fixed):
         array[...] = model.xp.asarray(value, dtype=array.dtype)
 
 
+def is_weight(param):
+    """Return whether the article counts a parameter: W of a convolution or a linear layer."""
+    return param.name == 'W' and param.ndim >= 2
+
+
 def count_weights(model):
-    """Return the article's count: W of convolutions and linear layers, nothing else."""
-    return sum(param.size for param in model.params() if param.name == 'W' and param.ndim >= 2)
+    """Return the article's count of weights."""
+    return sum(param.size for param in model.params() if is_weight(param))
 
 
 class Golden(object):
