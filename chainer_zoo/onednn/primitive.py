@@ -15,7 +15,7 @@ from chainer_zoo.onednn import library as dnnl
 CACHE_SIZE = 2048  # primitives a thread keeps; the least recently used goes first
 
 _state = {'library': None, 'engine': None}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def start():
@@ -33,6 +33,14 @@ def start():
                 library.dnnl_engine_create(ctypes.byref(engine), dnnl.CPU, 0), 'CPU engine')
             _state['engine'] = engine
             _state['library'] = library
+
+
+def run_single_threaded():
+    """Make OpenMP use one thread in this process from now on, and replace what a fork broke."""
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
+    if _state['library'] is not None:
+        _state['library'].omp_set_num_threads(1)  # libgomp's, on which the library depends
 
 
 class _Context(threading.local):

@@ -1,0 +1,199 @@
+"""Convolution and its gradients, channels last."""
+from chainer_zoo.onednn import library as dnnl
+from chainer_zoo.onednn import memory
+from chainer_zoo.onednn import primitive
+
+
+class Refused(Exception):
+    """oneDNN has no good code for this; Chainer's own takes over."""
+
+
+class _Convolution(object):
+    """The primitives of one convolution: forward, gradient of the data, of weights and bias.
+
+    Args:
+        key (tuple): the arguments of :func:`_get`.
+    """
+
+    def __init__(self, x_shape, w_shape, y_shape, stride, pad, dilate, groups):
+        self.name = 'convolution x {} W {} y {} stride {} pad {} dilate {} groups {}'.format(
+            x_shape, w_shape, y_shape, stride, pad, dilate, groups)
+        self.y_shape = y_shape
+        # What the window needs at the far side; none where it leaves pixels unused.
+        end = tuple(
+            max((y - 1) * s + (k - 1) * d + 1 - x - p, 0) for x, k, y, s, p, d in
+            zip(x_shape[2:], w_shape[2:], y_shape[2:], stride, pad, dilate))
+        if groups > 1:
+            out, rest = w_shape[0] // groups, w_shape[1:]
+            w_shape = (groups, out) + rest
+        self._x = primitive.channels_last(x_shape)
+        self._y = primitive.channels_last(y_shape)
+        self._w = primitive.any_layout(w_shape)
+        self._w_plain = primitive.contiguous(w_shape)
+        self._b = primitive.contiguous((y_shape[1],))
+        self._geometry = tuple(primitive.dims(values) for values in (
+            stride, tuple(d - 1 for d in dilate), pad, end))
+        self._primitives = {}
+
+    def _make(self, kind, create):
+        made = self._primitives.get(kind)
+        if made is None:
+            try:
+                made = create()
+            except dnnl.OneDNNError as error:
+                if error.status != dnnl.UNIMPLEMENTED:
+                    raise
+                made = Refused(str(error))
+            if not isinstance(made, Refused) and made.implementation.startswith('ref'):
+                # plain loops: Chainer's matrix product is faster
+                made = Refused('{}: {}'.format(self.name, made.implementation))
+            self._primitives[kind] = made
+        if isinstance(made, Refused):
+            raise made
+        return made
+
+    def _reorder(self, kind, source, target):
+        """Return the primitive from one layout of the weights to another, None if they are one."""
+        if kind not in self._primitives:
+            self._primitives[kind] = (
+                None if source == target else primitive.reorder(source, target))
+        return self._primitives[kind]
+
+    def _weights(self, kind, W, layout):
+        """Return the weights in ``layout``, and whatever keeps them alive."""
+        reorder = self._reorder(kind, self._w_plain, layout)
+        if reorder is None:
+            return memory.address(W), W
+        W_ordered = memory.empty((layout.size // 4,))
+        reorder.run(memory.address(W), memory.address(W_ordered))
+        return memory.address(W_ordered), W_ordered
+
+    def _forward(self, with_bias):
+        engine = primitive.context().engine
+        arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
+                     (dnnl.ARG_DST, self._y)]
+        if with_bias:
+            arguments.append((dnnl.ARG_BIAS, self._b))
+        return self._make(('forward', with_bias), lambda: primitive.Primitive(
+            self.name + ' forward', 'dnnl_convolution_forward_primitive_desc_create',
+            (engine, dnnl.FORWARD_TRAINING, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
+             self._b if with_bias else None, self._y) + self._geometry, arguments))
+
+    def forward(self, x, W, b):
+        run = self._forward(b is not None)
+        y = memory.empty_channels_last(self.y_shape)
+        weights, alive = self._weights('weights', W, run.layouts[1])
+        addresses = [memory.address(x), weights, memory.address(y)]
+        if b is not None:
+            addresses.append(memory.address(b))
+        run.run(*addresses)
+        return y
+
+    def backward_data(self, gy, W, x_shape):
+        hint = self._forward(False)
+        engine = primitive.context().engine
+        run = self._make('data', lambda: primitive.Primitive(
+            self.name + ' backward data', 'dnnl_convolution_backward_data_primitive_desc_create',
+            (engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w, self._y) + self._geometry
+            + (hint,),
+            [(dnnl.ARG_DIFF_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
+             (dnnl.ARG_DIFF_DST, self._y)]))
+        gx = memory.empty_channels_last(x_shape)
+        weights, alive = self._weights('weights for data', W, run.layouts[1])
+        run.run(memory.address(gx), weights, memory.address(gy))
+        return gx
+
+    def backward_weights(self, x, gy, w_shape, with_bias):
+        hint = self._forward(with_bias)
+        engine = primitive.context().engine
+        arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_DIFF_WEIGHTS, dnnl.QUERY_DIFF_WEIGHTS),
+                     (dnnl.ARG_DIFF_DST, self._y)]
+        if with_bias:
+            arguments.append((dnnl.ARG_DIFF_BIAS, self._b))
+        run = self._make(('gradient', with_bias), lambda: primitive.Primitive(
+            self.name + ' backward weights',
+            'dnnl_convolution_backward_weights_primitive_desc_create',
+            (engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
+             self._b if with_bias else None, self._y) + self._geometry + (hint,), arguments))
+        gW = memory.empty(w_shape)
+        gb = memory.empty((w_shape[0],)) if with_bias else None
+        layout = run.layouts[1]
+        reorder = self._reorder('gradient order', layout, self._w_plain)
+        gW_ordered = gW if reorder is None else memory.empty((layout.size // 4,))
+        addresses = [memory.address(x), memory.address(gW_ordered), memory.address(gy)]
+        if with_bias:
+            addresses.append(memory.address(gb))
+        run.run(*addresses)
+        if reorder is not None:
+            reorder.run(memory.address(gW_ordered), memory.address(gW))
+        return gW, gb
+
+
+def _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
+    key = ('convolution', x_shape, w_shape, y_shape, stride, pad, dilate, groups)
+    return primitive.cached(key, lambda: _Convolution(*key[1:]))
+
+
+def forward(x, W, b, y_hw, stride, pad, dilate, groups):
+    """Convolve.
+
+    Args:
+        x (numpy.ndarray): float32 (B, C, H, W).
+        W (numpy.ndarray): float32 (O, C / groups, K_h, K_w).
+        b (numpy.ndarray or None): float32 (O,).
+        y_hw (pair of int): height and width of the result.
+        stride (pair of int): of the window.
+        pad (pair of int): zeros before the first pixel; after the last as many as ``y_hw`` asks.
+        dilate (pair of int): distance of the kernel's elements, 1 for a plain convolution.
+        groups (int): of channels.
+
+    Returns:
+        numpy.ndarray: float32 (B, O, y_h, y_w), channels last.
+
+    Raises:
+        Refused: oneDNN has no fast code for it.
+    """
+    y_shape = (x.shape[0], W.shape[0]) + tuple(y_hw)
+    convolution = _get(x.shape, W.shape, y_shape, stride, pad, dilate, groups)
+    x = memory.to_channels_last(x, 'convolution')
+    W = memory.to_contiguous(W, 'convolution weights')
+    if b is not None:
+        b = memory.to_contiguous(b, 'convolution bias')
+    return convolution.forward(x, W, b)
+
+
+def backward_data(gy, W, x_hw, stride, pad, dilate, groups):
+    """Return the gradient of the input, float32 (B, C, H, W), channels last.
+
+    Args:
+        gy (numpy.ndarray): float32 (B, O, y_h, y_w), the gradient of the result.
+        W (numpy.ndarray): float32 (O, C / groups, K_h, K_w).
+        x_hw (pair of int): height and width of the input.
+
+    The rest is as in :func:`forward`.
+    """
+    x_shape = (gy.shape[0], W.shape[1] * groups) + tuple(x_hw)
+    convolution = _get(x_shape, W.shape, gy.shape, stride, pad, dilate, groups)
+    gy = memory.to_channels_last(gy, 'convolution gradient')
+    W = memory.to_contiguous(W, 'convolution weights')
+    return convolution.backward_data(gy, W, x_shape)
+
+
+def backward_weights(x, gy, w_shape, with_bias, stride, pad, dilate, groups):
+    """Return the gradients of weights and bias.
+
+    Args:
+        x (numpy.ndarray): float32 (B, C, H, W).
+        gy (numpy.ndarray): float32 (B, O, y_h, y_w), the gradient of the result.
+        w_shape (tuple of int): (O, C / groups, K_h, K_w).
+        with_bias (bool): whether the gradient of the bias is wanted.
+
+    The rest is as in :func:`forward`.
+
+    Returns:
+        tuple: float32 arrays of shape ``w_shape`` and (O,), the second None without bias.
+    """
+    convolution = _get(x.shape, w_shape, gy.shape, stride, pad, dilate, groups)
+    x = memory.to_channels_last(x, 'convolution')
+    gy = memory.to_channels_last(gy, 'convolution gradient')
+    return convolution.backward_weights(x, gy, w_shape, with_bias)

@@ -1,0 +1,124 @@
+"""Functions of single elements: ReLU, PReLU, sums. Any dense layout, the same in and out."""
+import ctypes
+
+import numpy as np
+
+from chainer_zoo.onednn import library as dnnl
+from chainer_zoo.onednn import memory
+from chainer_zoo.onednn import primitive
+
+
+def _relu(size):
+    def build():
+        flat = primitive.contiguous((size,))
+        return primitive.Primitive(
+            'ReLU of {} elements'.format(size), 'dnnl_eltwise_forward_primitive_desc_create',
+            (primitive.context().engine, dnnl.FORWARD_TRAINING, dnnl.ELTWISE_RELU_FROM_OUTPUT,
+             flat, flat, 0, 0), [(dnnl.ARG_SRC, flat), (dnnl.ARG_DST, flat)])
+    return primitive.cached(('relu', size), build)
+
+
+def relu(x):
+    """Return max(x, 0) in the layout of float32 array ``x``."""
+    x = memory.to_dense(x, 'ReLU')
+    y = memory.empty_like(x)
+    _relu(x.size).run(memory.address(x), memory.address(y))
+    return y
+
+
+def relu_in_place(x):
+    """Overwrite dense float32 array ``x`` by max(x, 0)."""
+    _relu(x.size).run(memory.address(x), memory.address(x))
+
+
+def relu_gradient(y, gy):
+    """Return gy where y > 0, else 0; both float32 of one shape."""
+    y = memory.to_dense(y, 'ReLU')
+    gy = memory.in_order_of(gy, y, 'ReLU gradient')
+
+    def build():
+        flat = primitive.contiguous((y.size,))
+        return primitive.Primitive(
+            'gradient of ReLU of {} elements'.format(y.size),
+            'dnnl_eltwise_backward_primitive_desc_create',
+            (primitive.context().engine, dnnl.ELTWISE_RELU_FROM_OUTPUT, flat, flat, flat, 0, 0,
+             _relu(y.size)),
+            [(dnnl.ARG_DST, flat), (dnnl.ARG_DIFF_DST, flat), (dnnl.ARG_DIFF_SRC, flat)])
+    gx = memory.empty_like(y)
+    primitive.cached(('relu gradient', y.size), build).run(
+        memory.address(y), memory.address(gy), memory.address(gx))
+    return gx
+
+
+def add(xs):
+    """Return the sum of two or more float32 arrays of one shape, in the layout of the first."""
+    first = memory.to_dense(xs[0], 'sum')
+    xs = [first] + [memory.in_order_of(x, first, 'sum') for x in xs[1:]]
+    n, size = len(xs), first.size
+
+    def build():
+        flat = primitive.contiguous((size,))
+        if n == 2:
+            return primitive.Primitive(
+                'sum of 2 times {} elements'.format(size), 'dnnl_binary_primitive_desc_create',
+                (primitive.context().engine, dnnl.BINARY_ADD, flat, flat, flat),
+                [(dnnl.ARG_SRC, flat), (dnnl.ARG_SRC_1, flat), (dnnl.ARG_DST, flat)])
+        return primitive.Primitive(
+            'sum of {} times {} elements'.format(n, size), 'dnnl_sum_primitive_desc_create',
+            (primitive.context().engine, flat, n, (ctypes.c_float * n)(*[1] * n),
+             (ctypes.c_void_p * n)(*[flat.handle] * n)),
+            [(dnnl.ARG_MULTIPLE_SRC + i, flat) for i in range(n)] + [(dnnl.ARG_DST, flat)])
+    y = memory.empty_like(first)
+    primitive.cached(('sum', n, size), build).run(
+        *[memory.address(x) for x in xs] + [memory.address(y)])
+    return y
+
+
+class _PReLU(object):
+    """PReLU with a slope for each channel of an array (B, C, ...)."""
+
+    def __init__(self, shape):
+        name = 'PReLU {}'.format(shape)
+        x = primitive.channels_last(shape) if len(shape) == 4 else primitive.contiguous(shape)
+        w = primitive.contiguous((1, shape[1]) + (1,) * (len(shape) - 2))
+        engine = primitive.context().engine
+        self.forward = primitive.Primitive(
+            name, 'dnnl_prelu_forward_primitive_desc_create',
+            (engine, dnnl.FORWARD_TRAINING, x, w, x),
+            [(dnnl.ARG_SRC, x), (dnnl.ARG_WEIGHTS, w), (dnnl.ARG_DST, x)])
+        self.backward = primitive.Primitive(
+            name + ' gradient', 'dnnl_prelu_backward_primitive_desc_create',
+            (engine, x, w, x, w, x, self.forward),
+            [(dnnl.ARG_SRC, x), (dnnl.ARG_WEIGHTS, w), (dnnl.ARG_DIFF_SRC, x),
+             (dnnl.ARG_DIFF_WEIGHTS, w), (dnnl.ARG_DIFF_DST, x)])
+
+
+def _prelu_order(x, why):
+    return memory.to_channels_last(x, why) if x.ndim == 4 else memory.to_contiguous(x, why)
+
+
+def prelu(x, W):
+    """Return x where x >= 0, else W x.
+
+    Args:
+        x (numpy.ndarray): float32 (B, C, H, W) or (B, C).
+        W (numpy.ndarray): float32 (C,), the slopes.
+    """
+    x = _prelu_order(x, 'PReLU')
+    W = np.ascontiguousarray(W)
+    y = memory.empty_like(x)
+    primitive.cached(('prelu', x.shape), lambda: _PReLU(x.shape)).forward.run(
+        memory.address(x), memory.address(W), memory.address(y))
+    return y
+
+
+def prelu_gradient(x, W, gy):
+    """Return the gradients of x and W; arguments as in :func:`prelu`, gy like x."""
+    x = _prelu_order(x, 'PReLU')
+    gy = memory.in_order_of(gy, x, 'PReLU gradient')
+    W = np.ascontiguousarray(W)
+    gx = memory.empty_like(x)
+    gW = memory.empty(W.shape)
+    primitive.cached(('prelu', x.shape), lambda: _PReLU(x.shape)).backward.run(
+        *[memory.address(a) for a in (x, W, gx, gW, gy)])
+    return gx, gW

@@ -1,0 +1,442 @@
+"""Where Chainer's CPU functions are reached.
+
+The seam is the method of a function node that computes on NumPy arrays: ``forward_cpu``, or
+``forward`` where the node has only that. :data:`REPLACED` lists every one, with the function here
+that stands in for it. Such a function gets what the method gets, and returns what it returns, or
+:data:`NOT_HERE` for anything oneDNN does not do (another type or device, a shape it refuses),
+which then goes to Chainer's own method. Gradients of functions are function nodes too, so double
+backward runs on the same seam.
+
+Two nodes differ. Batch normalization chooses its implementation by a selector of its own, and
+gets another one there. And the ``backward`` of convolution asks for the gradients of weights and
+bias apart; here one node computes both.
+"""
+import functools
+
+import chainer
+import numpy as np
+from chainer import function_node
+from chainer.functions.activation import prelu
+from chainer.functions.activation import relu
+from chainer.functions.array import concat
+from chainer.functions.array import split_axis
+from chainer.functions.connection import convolution_2d
+from chainer.functions.connection import deconvolution_2d
+from chainer.functions.connection import linear
+from chainer.functions.math import basic_math
+from chainer.functions.normalization import batch_normalization
+from chainer.functions.pooling import average_pooling_2d
+from chainer.functions.pooling import max_pooling_nd
+from chainer.utils import conv
+from chainer.utils import conv_nd
+
+from chainer_zoo.functions.shortcut import ResidualAdd
+from chainer_zoo.onednn import convolution
+from chainer_zoo.onednn import elementwise
+from chainer_zoo.onednn import joining
+from chainer_zoo.onednn import linear as matrix
+from chainer_zoo.onednn import memory
+from chainer_zoo.onednn import normalization
+from chainer_zoo.onednn import pooling
+
+NOT_HERE = None
+_SMALL = 1 << 14  # elements; below, NumPy's own sum is as fast
+
+
+def is_on():
+    """Return whether the engine is switched on in this thread."""
+    return chainer.config.chainer_zoo_onednn
+
+
+def _geometry(node):
+    """Return the stride, padding, dilation and groups of a convolution node."""
+    return (node.sy, node.sx), (node.ph, node.pw), (node.dy, node.dx), node.groups
+
+
+def _convolve(node, inputs):
+    if not memory.is_plain(*inputs) or node.cudnn_fast:
+        return NOT_HERE
+    x, W = inputs[:2]
+    b = inputs[2] if len(inputs) == 3 else None
+    y_hw = node._get_out_size(x.shape, W.shape)
+    node._check_input_layouts_all_standard()
+    try:
+        y = convolution.forward(x, W, b, y_hw, *_geometry(node))
+    except convolution.Refused:
+        return NOT_HERE
+    node.retain_inputs((0, 1))
+    return y,
+
+
+def _deconvolve(node, inputs):
+    if not memory.is_plain(*inputs) or any(layout is not None for layout in node.input_layouts):
+        return NOT_HERE
+    x, W = inputs[:2]
+    node._calc_out_size(x.shape, W.shape)
+    try:
+        y = convolution.backward_data(x, W, (node.outh, node.outw), *_geometry(node))
+    except convolution.Refused:
+        return NOT_HERE
+    node.retain_inputs((0, 1))
+    if len(inputs) == 3:
+        y += inputs[2].reshape(1, -1, 1, 1)
+    return y,
+
+
+def _convolution_weights(node, inputs):
+    if not memory.is_plain(*inputs) or node.W_dtype != np.float32 or node.w_layout is not None:
+        return NOT_HERE
+    x, gy = inputs
+    try:
+        gW, _ = convolution.backward_weights(x, gy, node.W_shape, False, *_geometry(node))
+    except convolution.Refused:
+        return NOT_HERE
+    node.retain_inputs((0, 1))
+    return gW,
+
+
+class WeightAndBiasGrad(function_node.FunctionNode):
+    """The gradients of a convolution's weights and bias in one pass over its gradient.
+
+    Args:
+        node (chainer.functions.connection.convolution_2d.Convolution2DFunction): the convolution.
+        W (chainer.Variable): its weights, for their shape.
+    """
+
+    def __init__(self, node, W):
+        super(WeightAndBiasGrad, self).__init__()
+        self.node = node
+        self.W = W
+
+    def _weights_only(self):
+        return convolution_2d.Convolution2DGradW(
+            self.node, self.W.shape, self.W.dtype, self.W.layout)
+
+    def forward_cpu(self, inputs):
+        self.retain_inputs((0, 1))
+        x, gy = inputs
+        try:
+            if is_on() and memory.is_plain(x, gy):
+                return convolution.backward_weights(
+                    x, gy, self.W.shape, True, *_geometry(self.node))
+        except convolution.Refused:
+            pass
+        gW, = self._weights_only().apply((x, gy))
+        return gW.array, gy.sum(axis=(0, 2, 3))
+
+    def backward(self, indexes, grad_outputs):
+        x, gy = self.get_retained_inputs()
+        ggW, ggb = grad_outputs
+        gx = ggy = None
+        if ggW is not None:
+            _, y_c, y_h, y_w = gy.shape
+            stride, pad, dilate, groups = _geometry(self.node)
+            gx = chainer.functions.deconvolution_2d(
+                gy, ggW, stride=stride, pad=pad, outsize=x.shape[2:], dilate=dilate, groups=groups)
+            ggy = chainer.functions.convolution_2d(
+                x, ggW, stride=stride, pad=pad, cover_all=self.node.cover_all, dilate=dilate,
+                groups=groups)
+        if ggb is not None:
+            spread = chainer.functions.broadcast_to(
+                chainer.functions.reshape(ggb, (1, -1, 1, 1)), gy.shape)
+            ggy = spread if ggy is None else ggy + spread
+        return gx, ggy
+
+
+def _convolution_backward(node, indexes, grad_outputs):
+    x, W = node.get_retained_inputs()
+    gy, = grad_outputs
+    if (1 not in indexes or 2 not in indexes
+            or not memory.is_plain(x.array, W.array, gy.array)):
+        return NOT_HERE
+    grads = []
+    if 0 in indexes:
+        stride, pad, dilate, groups = _geometry(node)
+        grads.append(chainer.functions.deconvolution_2d(
+            gy, W, stride=stride, pad=pad, outsize=x.shape[2:], dilate=dilate, groups=groups))
+    grads.extend(WeightAndBiasGrad(node, W).apply((x, gy)))
+    return grads
+
+
+class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
+    """What Chainer's batch normalization node runs instead of NumPy."""
+
+    def forward(self, axis, gamma, x, x_layout, xp, expander,
+                beta, eps, decay, running_mean, running_var):
+        y, mean, var, _ = normalization.forward(x, gamma, beta, eps, False)
+        inv_std = update_statistics(x, mean, var, eps, decay, running_mean, running_var)
+        return y, None, running_mean, running_var, mean, var, inv_std, var
+
+    def backward(self, axis, gamma, gy, x, x_layout, xp,
+                 expander, mean, inv_std, eps, var, forward_data):
+        if not memory.is_plain(x, gy, gamma):
+            return batch_normalization.GeneralBatchNormalizationImpl().backward(
+                axis, gamma, gy, x, x_layout, xp, expander, mean, inv_std, eps, var, None)
+        gx, ggamma, gbeta = normalization.backward(x, gamma, mean, forward_data, gy, eps)
+        return gx, None, ggamma, gbeta
+
+
+def update_statistics(x, mean, var, eps, decay, running_mean, running_var):
+    """Update running statistics in place as Chainer does; return 1 / sqrt(var + eps).
+
+    Args:
+        x (numpy.ndarray): what was normalized, for the number of pixels.
+        mean, var (numpy.ndarray): of this batch, float32 (C,); the variance is biased.
+        eps (float): added to the variance.
+        decay (float): what the running statistics keep of themselves.
+        running_mean, running_var (numpy.ndarray or None): overwritten.
+    """
+    if running_mean is not None:
+        m = x.size // mean.size
+        running_mean *= decay
+        running_mean += (1 - decay) * mean
+        running_var *= decay
+        running_var += (1 - decay) * (m / max(m - 1., 1.)) * var  # unbiased
+    return np.reciprocal(np.sqrt(var + np.float32(eps)))
+
+
+def takes_batch_normalization(x, gamma, beta, axis):
+    """Return whether batch normalization of these arrays over ``axis`` can run here."""
+    return (memory.is_plain(x, gamma, beta) and gamma.ndim == 1 and x.ndim in (2, 4)
+            and axis in (None, (0,) + tuple(range(2, x.ndim))))
+
+
+def _normalize(node, inputs):
+    if takes_batch_normalization(*inputs + (node.axis,)):
+        node._impl_selector = lambda node, inputs: BatchNormalizationImpl()
+    return NOT_HERE  # Chainer's method goes on with the implementation chosen here
+
+
+def _normalize_fixed(node, inputs):
+    x, gamma, beta, mean, var = inputs
+    if not (takes_batch_normalization(x, gamma, beta, node.axis) and memory.is_plain(mean, var)):
+        return NOT_HERE
+    node.retain_inputs((0, 1, 3, 4))
+    node.axis = (0,) + tuple(range(2, x.ndim))
+    node.expander = (None, slice(None)) + (None,) * (x.ndim - 2)
+    node.inv_var = node.inv_std = None  # the gradient computes them if it is asked for
+    return normalization.fixed(x, gamma, beta, mean, var, node.eps, False),
+
+
+def _relu(node, inputs):
+    if not memory.is_plain(*inputs):
+        return NOT_HERE
+    node.retain_outputs((0,))
+    return elementwise.relu(inputs[0]),
+
+
+def _relu_gradient(node, inputs):
+    if not memory.is_plain(node.b, *inputs):
+        return NOT_HERE
+    return elementwise.relu_gradient(node.b, inputs[0]),
+
+
+def _prelu(node, inputs):
+    x, W = inputs
+    if not memory.is_plain(x, W) or W.ndim != 1 or x.ndim not in (2, 4):
+        return NOT_HERE
+    node.retain_inputs((0, 1))
+    return elementwise.prelu(x, W),
+
+
+def _prelu_gradient(node, inputs):
+    x, W, gy = inputs
+    if (not memory.is_plain(x, W, gy) or W.ndim != 1 or x.ndim not in (2, 4)
+            or node.reduce_axes is None or node.cond is not x):
+        return NOT_HERE
+    node.retain_inputs((0, 1, 2))
+    return elementwise.prelu_gradient(x, W, gy)
+
+
+def _pool_max(node, inputs):
+    x, = inputs
+    if node.ndim != 2 or node.return_indices or not memory.is_plain(x):
+        return NOT_HERE
+    y_hw = tuple(conv_nd.get_conv_outsize(n, k, s, p, node.cover_all) for n, k, s, p in
+                 zip(x.shape[2:], node.ksize, node.stride, node.pad))
+    if not pooling.takes(x.shape, y_hw, node.ksize, node.stride, node.pad):
+        return NOT_HERE
+    y, node.onednn_workspace = pooling.forward(
+        pooling.MAX, x, y_hw, node.ksize, node.stride, node.pad)
+    node._in_shape, node._in_dtype = x.shape, x.dtype
+    return y,
+
+
+def _pool_max_gradient(node, inputs):
+    gy, = inputs
+    func = node.func
+    workspace = getattr(func, 'onednn_workspace', None)
+    if workspace is None:
+        return NOT_HERE
+    if not memory.is_plain(gy):
+        _restore_indexes(func, gy.shape)
+        return NOT_HERE
+    return pooling.backward(pooling.MAX, gy, workspace, func._in_shape, func.ksize, func.stride,
+                            func.pad),
+
+
+def _pool_with_indexes(node, inputs):
+    if getattr(node.func, 'onednn_workspace', None) is not None:
+        x, = inputs
+        func = node.func
+        _restore_indexes(func, x.shape[:2] + tuple(
+            conv_nd.get_conv_outsize(n, k, s, p, func.cover_all) for n, k, s, p in
+            zip(x.shape[2:], func.ksize, func.stride, func.pad)))
+    return NOT_HERE  # gathering at the indexes is NumPy's
+
+
+def _restore_indexes(func, y_shape):
+    """Give a max pooling node the indexes that Chainer's own code would have stored."""
+    if not hasattr(func, 'indexes'):
+        func.indexes = pooling.indexes(func.onednn_workspace, y_shape)
+
+
+def _pool_average(node, inputs):
+    x, = inputs
+    if not memory.is_plain(x):
+        return NOT_HERE
+    ksize, stride, pad = (node.kh, node.kw), (node.sy, node.sx), (node.ph, node.pw)
+    y_hw = tuple(conv.get_conv_outsize(n, k, s, p) for n, k, s, p in
+                 zip(x.shape[2:], ksize, stride, pad))
+    if not pooling.takes(x.shape, y_hw, ksize, stride, pad):
+        return NOT_HERE
+    node._in_shape, node._in_dtype = x.shape, x.dtype
+    return pooling.forward(pooling.AVERAGE, x, y_hw, ksize, stride, pad)[0],
+
+
+def _pool_average_gradient(node, inputs):
+    gy, = inputs
+    if node._used_cudnn or not memory.is_plain(gy):
+        return NOT_HERE
+    ksize, stride, pad = (node.kh, node.kw), (node.sy, node.sx), (node.ph, node.pw)
+    if not pooling.takes(node._in_shape, gy.shape[2:], ksize, stride, pad):
+        return NOT_HERE
+    return pooling.backward(
+        pooling.AVERAGE, gy, None, node._in_shape, ksize, stride, pad),
+
+
+def _concat(node, inputs):
+    if (inputs[0].ndim != 4 or node.axis % 4 != 1 or len(inputs) < 2
+            or not memory.is_plain(*inputs)):
+        return NOT_HERE
+    return joining.concat(inputs),
+
+
+def _split(node, inputs):
+    x, = inputs
+    if x.ndim != 4 or node.axis % 4 != 1 or not memory.is_plain(x):
+        return NOT_HERE
+    channels = x.shape[1]
+    if node.indices is not None:
+        bounds = [0] + [int(i) for i in node.indices] + [channels]
+    else:
+        bounds = list(range(0, channels + 1, channels // node.sections))
+    if any(a > b for a, b in zip(bounds[:-1], bounds[1:])):
+        return NOT_HERE
+    node._xp = np
+    pieces = joining.split(x, bounds)
+    node._shapes = [piece.shape for piece in pieces]
+    return pieces
+
+
+def _add(node, inputs):
+    if (len(inputs) < 2 or not memory.is_plain(*inputs) or inputs[0].size < _SMALL
+            or any(x.shape != inputs[0].shape for x in inputs)):
+        return NOT_HERE
+    node.len = len(inputs)
+    return elementwise.add(inputs),
+
+
+def _residual_add(node, inputs):
+    h, x = inputs
+    if node.scale != 1 or node.offset or node.stride != 1 or h.shape != x.shape:
+        return NOT_HERE
+    return _add(node, inputs)
+
+
+def _linear(node, inputs):
+    if not memory.is_plain(*inputs):
+        return NOT_HERE
+    x, W = inputs[:2]
+    node._config_use_ideep = chainer.config.use_ideep
+    node.retain_inputs((0, 1))
+    return matrix.product(x, W.T, inputs[2] if len(inputs) == 3 else None),
+
+
+def _linear_data(node, inputs):
+    if not memory.is_plain(*inputs):
+        return NOT_HERE
+    W, gy = inputs
+    node._config_use_ideep = chainer.config.use_ideep
+    node.retain_inputs((0, 1))
+    return matrix.product(gy, W),
+
+
+def _linear_weights(node, inputs):
+    if not memory.is_plain(*inputs) or node._w_dtype != np.float32:
+        return NOT_HERE
+    x, gy = inputs
+    node._config_use_ideep = chainer.config.use_ideep
+    node.retain_inputs((0, 1))
+    return matrix.product(gy.T, x),
+
+
+REPLACED = (
+    (convolution_2d.Convolution2DFunction, 'forward_cpu', _convolve),
+    (convolution_2d.Convolution2DFunction, 'backward', _convolution_backward),
+    (convolution_2d.Convolution2DGradW, 'forward_cpu', _convolution_weights),
+    (deconvolution_2d.Deconvolution2DFunction, 'forward_cpu', _deconvolve),
+    (batch_normalization.BatchNormalization, 'forward', _normalize),
+    (batch_normalization.FixedBatchNormalization, 'forward', _normalize_fixed),
+    (relu.ReLU, 'forward_cpu', _relu),
+    (relu.ReLUGrad2, 'forward_cpu', _relu_gradient),
+    (prelu.PReLUFunction, 'forward_cpu', _prelu),
+    (prelu.PReLUFunctionGrad, 'forward_cpu', _prelu_gradient),
+    (max_pooling_nd.MaxPoolingND, 'forward_cpu', _pool_max),
+    (max_pooling_nd.MaxPoolingNDGrad, 'forward_cpu', _pool_max_gradient),
+    (max_pooling_nd.MaxPoolingNDWithIndexes, 'forward_cpu', _pool_with_indexes),
+    (average_pooling_2d.AveragePooling2D, 'forward_cpu', _pool_average),
+    (average_pooling_2d.AveragePooling2DGrad, 'forward_cpu', _pool_average_gradient),
+    (concat.Concat, 'forward', _concat),
+    (split_axis.SplitAxis, 'forward', _split),
+    (basic_math.Add, 'forward', _add),
+    (basic_math.MultiAdd, 'forward', _add),
+    (ResidualAdd, 'forward_cpu', _residual_add),
+    (linear.LinearFunction, 'forward', _linear),
+    (linear.LinearGradData, 'forward', _linear_data),
+    (linear.LinearGradWeight, 'forward', _linear_weights),
+)
+
+
+def _replace(owner, name, ours):
+    theirs = getattr(owner, name)
+
+    @functools.wraps(theirs)
+    def method(self, *args):
+        if is_on():
+            result = ours(self, *args)
+            if result is not NOT_HERE:
+                _note(self, True)
+                return result
+            _note(self, False)
+        return theirs(self, *args)
+    setattr(owner, name, method)
+
+
+listeners = []  # functions (node, whether oneDNN took it), for the profile
+
+
+def _note(node, taken):
+    for listener in listeners:
+        listener(node, taken)
+
+
+_installed = []
+
+
+def install():
+    """Put the methods in place, once. They act only where :func:`is_on`."""
+    if not _installed:
+        _installed.append(True)
+        for owner, name, ours in REPLACED:
+            _replace(owner, name, ours)
