@@ -12,11 +12,18 @@ what Chainer wants             gone since                   where Chainer asks f
 ``numpy.float``                NumPy 1.24                   functions/array/resize_images.py
 =============================  ===========================  ===================================
 
+Every name of CuPy that Chainer uses is still there in CuPy 13 and, but for cuDNN, in CuPy 14 (a
+test walks through them); Chainer does without cuDNN by itself. What CuPy 13 lacks is a way to its
+CUDA libraries where these come as wheels: :func:`_load_cuda_wheels`.
+
 Import this module before Chainer; ``import chainer_zoo`` does it first of all. No other module
 of this package patches Chainer for the sake of a version.
 """
+import ctypes
+import glob
 import importlib
 import importlib.util
+import os
 import sys
 import types
 import warnings
@@ -94,6 +101,46 @@ def _pkg_resources():
     return {'pkg_resources': module}
 
 
+def cuda_driver():
+    """Return the CUDA version that NVIDIA's driver is for, as (major, minor), or None."""
+    try:
+        driver = ctypes.CDLL('nvcuda.dll' if sys.platform == 'win32' else 'libcuda.so.1')
+    except OSError:
+        return None
+    number = ctypes.c_int()
+    if driver.cuDriverGetVersion(ctypes.byref(number)) != 0:
+        return None
+    return number.value // 1000, number.value % 1000 // 10
+
+
+# What CuPy 13 links with or opens, each from the wheel nvidia-*-cu12 that has it.
+_CUDA_LIBRARIES = ('libcudart.so.12', 'libnvrtc.so.12', 'libcublas.so.12', 'libcusparse.so.12',
+                   'libcusolver.so.11', 'libcurand.so.10', 'libcufft.so.11', 'libcudnn.so.8')
+
+
+def _load_cuda_wheels():
+    """Load the CUDA libraries that stand in wheels, so that CuPy 13 finds them by their names.
+
+    CuPy 14 looks into the wheels itself; CuPy 13 would need LD_LIBRARY_PATH on their folders. A
+    library that the system has is left to it.
+    """
+    wheels = importlib.util.find_spec('nvidia')  # a namespace package: one folder for each wheel
+    for name in _CUDA_LIBRARIES if wheels is not None else ():
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            for folder in wheels.submodule_search_locations:
+                for path in glob.glob(os.path.join(folder, '*', 'lib', name)):
+                    ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
+
+
+def _accept_missing_cudnn():
+    """Keep Chainer from advising to reinstall CuPy with cuDNN where no such CuPy exists."""
+    from chainer.backends import cuda
+    if cuda.available and int(cuda.cupy.__version__.split('.')[0]) >= 14:
+        cuda.check_cuda_available._already_warned = True
+
+
 def _import_chainer():
     """Import Chainer with the stand-ins in place, and take those away again afterwards.
 
@@ -115,4 +162,7 @@ def _import_chainer():
 
 _lend_numpy_names()
 if 'chainer' not in sys.modules:
+    if cuda_driver() is not None and not _missing('cupy'):
+        _load_cuda_wheels()
     _import_chainer()
+_accept_missing_cudnn()

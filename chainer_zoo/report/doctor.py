@@ -1,0 +1,157 @@
+"""``python -m chainer_zoo doctor``: versions, devices, and what is missing with what mends it."""
+import collections
+import importlib.metadata
+import os
+import platform
+
+import chainer
+import numpy as np
+
+from chainer_zoo import compat
+from chainer_zoo import onednn
+
+Finding = collections.namedtuple('Finding', 'name found remedy')
+Finding.__doc__ = """One line of the report.
+
+``name`` is what was looked for and ``found`` what there is; ``remedy`` is a command or a sentence
+that mends it, or None where nothing needs mending."""
+
+#: What the GPU path is installed by: CuPy 13, cuDNN and the CUDA 12 that they need.
+INSTALL_GPU = "pip install --no-build-isolation '.[cuda12]' (in this project's folder)"
+
+
+def version(package):
+    """Return the version of an installed package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def cores():
+    """Return how many processors this process may use."""
+    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def blas():
+    """Return name and version of the BLAS that NumPy was built with."""
+    if hasattr(np, '__config__') and hasattr(np.__config__, 'CONFIG'):  # NumPy >= 1.25
+        found = np.__config__.CONFIG.get('Build Dependencies', {}).get('blas', {})
+        return ' '.join(str(found[key]) for key in ('name', 'version') if found.get(key)) or None
+    for name in ('openblas64__info', 'openblas_info', 'blas_mkl_info', 'blas_opt_info'):
+        found = np.__config__.get_info(name).get('libraries')
+        if found:
+            return ' '.join(dict.fromkeys(found))
+    return None
+
+
+def find_cpu():
+    """Return findings on the processor and what computes on it."""
+    threads = os.environ.get('OMP_NUM_THREADS')
+    yield Finding('processor', '{}, {} cores{}'.format(
+        platform.machine(), cores(),
+        ', {} threads by OMP_NUM_THREADS'.format(threads) if threads else ''), None)
+    library = blas()
+    yield Finding('BLAS', library or 'none that NumPy knows of', None if library else
+                  'pip install --force-reinstall numpy (its wheels bring OpenBLAS)')
+    reason = onednn.why_not()
+    if reason is None:
+        yield Finding('oneDNN', version('onednn-cpu-gomp') or 'the system\'s', None)
+    elif platform.system() == 'Linux' and platform.machine() == 'x86_64':
+        yield Finding('oneDNN', reason, 'pip install onednn-cpu-gomp==2023.2.0')
+    else:
+        yield Finding('oneDNN', reason, 'nothing to do: Chainer\'s own code computes, more slowly')
+
+
+def find_gpu():
+    """Return findings on GPUs, CuPy and cuDNN."""
+    driver = compat.cuda_driver()
+    if driver is None:
+        yield Finding('GPU driver', 'none', 'install NVIDIA\'s driver where there is a GPU; '
+                      'without one, -g -1 computes on the CPU')
+    else:
+        yield Finding('GPU driver', 'for CUDA {}.{}'.format(*driver), None if driver >= (12, 0)
+                      else 'update NVIDIA\'s driver to 525 or newer (CUDA 12)')
+    try:
+        import cupy
+    except ImportError as e:
+        installed = [p for p in ('cupy-cuda12x', 'cupy-cuda13x', 'cupy') if version(p)]
+        yield Finding('CuPy', 'does not load: {}'.format(e) if installed else 'none',
+                      INSTALL_GPU if driver else INSTALL_GPU + ' where there is a GPU')
+        return
+    major = int(cupy.__version__.split('.')[0])
+    yield Finding('CuPy', cupy.__version__, None if major >= 13 else INSTALL_GPU)
+    for finding in find_devices(cupy, driver):
+        yield finding
+    cuda = chainer.backends.cuda
+    if not cuda.available:
+        yield Finding('Chainer on CuPy', 'off: {}'.format(first_line(cuda._resolution_error)),
+                      "pip install 'cupy-cuda12x[ctk]'" if major >= 14 else
+                      INSTALL_GPU + ', or CUDA 12 with LD_LIBRARY_PATH on its lib64')
+    if major >= 14:
+        yield Finding('cuDNN', 'none: CuPy 14 has dropped it',
+                      INSTALL_GPU + ', for CuPy 13.6 and faster convolutions')
+    elif cuda.available and not cuda.cudnn_enabled:
+        yield Finding('cuDNN', 'none: {}'.format(first_line(cuda._resolution_error)),
+                      'pip install nvidia-cudnn-cu12==8.9.7.29 (CuPy 13 works with 8.8 and 8.9)')
+    elif cuda.available:
+        found = cuda.libcudnn.getVersion()
+        yield Finding('cuDNN', '{}.{}.{}'.format(found // 1000, found // 100 % 10, found % 100),
+                      None)
+
+
+def find_devices(cupy, driver):
+    """Return a finding for each GPU, or one that there is none."""
+    runtime = cupy.cuda.runtime
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as e:
+        yield Finding('GPU', 'none: {}'.format(first_line(e)), None if driver is None
+                      else 'nvidia-smi says whether the driver sees one')
+        return
+    for number in range(count):
+        found = runtime.getDeviceProperties(number)
+        yield Finding('GPU {}'.format(number), '{}, compute capability {}.{}, {:.0f} GiB'.format(
+            found['name'].decode(), found['major'], found['minor'],
+            found['totalGlobalMem'] / 2.0 ** 30), None)
+
+
+def find_packages():
+    """Return findings on the interpreter and the packages that are needed."""
+    yield Finding('Python', '{} on {}'.format(platform.python_version(), platform.system()), None)
+    for package in ('chainer_zoo', 'chainer', 'numpy', 'pillow', 'matplotlib', 'tqdm'):
+        found = version(package)
+        if package == 'chainer_zoo' and found is None:
+            yield Finding(package, 'not installed: used from its folder', None)
+        else:
+            yield Finding(package, found or 'missing',
+                          None if found else 'pip install {}'.format(package))
+
+
+def first_line(error):
+    """Return the first line of an error's message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def add_arguments(parser):
+    """Add this command's arguments: it has none."""
+
+
+def run(args):
+    """Print the findings, then what to do.
+
+    Returns:
+        int: 0, the exit status.
+    """
+    findings = [f for find in (find_packages, find_cpu, find_gpu) for f in find()]
+    width = max(len(f.name) for f in findings)
+    for f in findings:
+        print('{:{}}  {}'.format(f.name, width, f.found))
+    remedies = [f for f in findings if f.remedy]
+    if remedies:
+        print('\nTo mend:')
+    for f in remedies:
+        print('{:{}}  {}'.format(f.name, width, f.remedy))
+    return 0
