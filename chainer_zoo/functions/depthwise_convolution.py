@@ -5,6 +5,7 @@ from chainer import function_node
 from chainer.utils import type_check
 import numpy as np
 
+from chainer_zoo import onednn
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import _array
 
@@ -166,8 +167,9 @@ def depthwise_convolution(x, W, stride=1, pad=0):
     """Convolve each channel with a kernel of its own.
 
     The same as ``chainer.functions.convolution_2d(x, W, None, stride, pad, groups=C)``, which
-    computes it on a GPU. On a CPU this is several times faster, forward and backward. A stride is
-    computed as every stride-th pixel of the result without it.
+    computes it on a GPU and where oneDNN is switched on. With NumPy alone this is several times
+    faster, forward and backward. A stride is then computed as every stride-th pixel of the result
+    without it.
 
     Args:
         x (:class:`~chainer.Variable` or :ref:`ndarray`): float (B, C, H, W).
@@ -187,7 +189,8 @@ def depthwise_convolution(x, W, stride=1, pad=0):
     if not all(0 <= p < k for p, k in zip(pad, W.shape[2:])):
         raise UserError('a depthwise convolution with kernels of {} x {} cannot have pad {}: give '
                         'less than the kernel'.format(W.shape[2], W.shape[3], pad))
-    if not isinstance(x.array, np.ndarray):
+    on_cpu = isinstance(x.array, np.ndarray)
+    if not on_cpu or (onednn.is_enabled() and x.dtype == np.float32):
         return F.convolution_2d(x, W, None, stride, pad, groups=len(W))
     y, = DepthwiseConvolution(pad).apply((x, W))
     return y if stride == (1, 1) else y[:, :, ::stride[0], ::stride[1]]

@@ -7,6 +7,7 @@ from chainer import gradient_check
 import numpy as np
 import pytest
 
+from chainer_zoo import onednn
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import depthwise_convolution
 from chainer_zoo.functions.depthwise_convolution import DepthwiseConvolution
@@ -101,3 +102,26 @@ def test_kernels_of_a_wrong_shape_are_refused(shape):
     x, _ = arrays((2, 3, 6, 5, (3, 3), 1, 1), 'float32')
     with pytest.raises(chainer.utils.type_check.InvalidType):
         depthwise_convolution(x, np.zeros(shape, np.float32), 1, 1)
+
+
+@pytest.mark.skipif(not onednn.is_available(), reason='oneDNN does not load: {}'.format(
+    onednn.why_not()))
+@pytest.mark.parametrize('stride', [1, 2])
+def test_onednn_gives_the_same(stride):
+    x, w = (chainer.Variable(a) for a in arrays((2, 16, 6, 5, (3, 3), stride, 1), 'float32'))
+    found = []
+    for on in (False, True):
+        if on:
+            onednn.enable()
+        try:
+            x.cleargrad()
+            w.cleargrad()
+            y = depthwise_convolution(x, w, stride, 1)
+            y.grad = np.ones_like(y.array)
+            y.backward()
+        finally:
+            onednn.disable()
+        assert isinstance(y.creator, DepthwiseConvolution) == (not on and stride == 1)
+        found.append((y.array, x.grad, w.grad))
+    for ours, theirs in zip(*found):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)

@@ -1,4 +1,7 @@
 """A separable convolution is a depthwise one, then 1x1 across channels."""
+import pathlib
+import runpy
+
 import chainer.functions as F
 import numpy as np
 import pytest
@@ -28,3 +31,11 @@ def test_identity_kernels_pass_the_picture_on():
     link.pointwise.W.array[...] = np.eye(3)[:, :, None, None]
     x = np.random.RandomState(0).uniform(-1, 1, (2, 3, 5, 5)).astype(np.float32)
     np.testing.assert_array_equal(link(x).array, x)
+
+
+def test_with_numpy_alone_it_is_not_ten_times_slower_than_plain_convolution():
+    benchmark = pathlib.Path(__file__).parents[2] / 'benchmarks' / 'separable.py'
+    measure = runpy.run_path(str(benchmark))['measure']
+    ms, plain, products = measure((2, 728, 728, 19), repeat=3)
+    assert plain == pytest.approx(products, rel=0.02)  # the same arithmetic
+    assert ms['separable'] < 10 * ms['plain']
