@@ -1,0 +1,90 @@
+"""Resizing as a matrix product, with the weights that Pillow uses.
+
+Resizing is linear and acts on rows and columns apart, so a resized picture is ``R @ picture @ C.T``
+with one matrix for its rows and one for its columns. A crop of the result is a slice of the
+matrices. Pillow rounds to whole grey levels after the columns and again after the rows, and
+so does :mod:`chainer_zoo.data.pictures`.
+"""
+import functools
+
+import numpy as np
+
+# Pillow holds a weight as a whole number of 2 ** -22 (PRECISION_BITS in its Resample.c), which
+# float32 holds exactly.
+_PRECISION = 1 << 22
+
+
+def _triangle(x):
+    return np.maximum(1 - np.abs(x), 0)
+
+
+def _cubic(x, a=-0.5):
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+# interpolation: (function of the distance in pixels, distance from which it is 0)
+_FILTERS = {'bilinear': (_triangle, 1.0), 'bicubic': (_cubic, 2.0)}
+INTERPOLATIONS = ('nearest',) + tuple(_FILTERS)
+
+
+@functools.lru_cache(maxsize=1024)
+def matrix(old, new, interpolation):
+    """Return the weights that turn ``old`` pixels in a row into ``new`` ones.
+
+    The 1024 matrices used last are kept; all those of the largest size class (from 32 to 256..512
+    pixels) are 38 MB.
+
+    Args:
+        old (int): Pixels before.
+        new (int): Pixels after.
+        interpolation (str): ``'nearest'``, ``'bilinear'`` or ``'bicubic'``, the last two with
+            Pillow's wider support where ``new`` is smaller (antialiasing).
+
+    Returns:
+        numpy.ndarray: float32 (new, old), read-only. Each row sums to 1.
+    """
+    if new == old:
+        weights = np.eye(new, dtype=np.float32)
+    elif interpolation == 'nearest':
+        weights = np.zeros((new, old), dtype=np.float32)
+        # Added up step by step as Pillow does: its rounding decides where a centre falls on an
+        # edge between two pixels.
+        centres = np.add.accumulate([0.5 * old / new] + [old / new] * (new - 1))
+        weights[np.arange(new), np.minimum(centres.astype(int), old - 1)] = 1
+    else:
+        function, reach = _FILTERS[interpolation]
+        step = old / new
+        stretch = max(step, 1.0)
+        centres = (np.arange(new)[:, None] + 0.5) * step
+        pixels = np.arange(old)
+        first = (centres - reach * stretch + 0.5).astype(int)
+        end = (centres + reach * stretch + 0.5).astype(int)
+        weights = function((pixels - centres + 0.5) * (1 / stretch))
+        weights[(pixels < first) | (pixels >= end)] = 0
+        weights /= weights.sum(axis=1, keepdims=True)
+        whole = np.trunc(weights * _PRECISION + np.copysign(0.5, weights))
+        weights = (whole / _PRECISION).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
+
+def window(old, new, interpolation, start, stop):
+    """Return which pixels before matter to the pixels ``start`` up to ``stop`` after.
+
+    Args:
+        old (int): Pixels before.
+        new (array): int (B, 1), pixels after, for each of B pictures.
+        interpolation (array): str (B, 1), names as in :func:`matrix`.
+        start (array): int (B, D), the first of D stretches of pixels.
+        stop (array): int (B, D), behind their last.
+
+    Returns:
+        tuple: int (B, D), the first pixel that may have a weight, and the one behind the last.
+    """
+    step = old / new
+    reach = np.where(interpolation == 'bicubic', 2, 1) * np.maximum(step, 1)
+    first = ((start + 0.5) * step - reach + 0.5).astype(int)
+    end = ((stop - 0.5) * step + reach + 0.5).astype(int)
+    return first.clip(0), end.clip(0, old)

@@ -1,0 +1,124 @@
+"""Reading pickles from strangers: plain containers and NumPy arrays, nothing else.
+
+A pickle is a program that may call any importable function. The unpickler here knows none but a few
+of its own that build arrays, so that nothing a file asks for is ever called. They also keep what
+is read as the bytes it is, where NumPy's own would copy it.
+"""
+import pickle
+
+import numpy as np
+
+from chainer_zoo.errors import UserError
+
+
+class _RefusedError(pickle.UnpicklingError):
+    """The pickle asks for something that is not allowed."""
+
+
+class _DType(object):
+    """Stands for ``numpy.dtype`` while a pickle is read."""
+
+    def __init__(self, code, *_):
+        self.code = code.decode('ascii') if isinstance(code, bytes) else code
+        self.order = '|'
+
+    def __setstate__(self, state):
+        order = state[1]
+        self.order = order.decode('ascii') if isinstance(order, bytes) else order
+
+    def __call__(self):
+        dtype = np.dtype(self.code).newbyteorder(self.order)
+        if dtype.kind not in 'biuf' or dtype.itemsize > 8:
+            raise _RefusedError('an array of type {}'.format(dtype))
+        return dtype
+
+
+class _Array(object):
+    """Stands for ``numpy.ndarray`` while a pickle is read; ``value`` is the array."""
+
+    value = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, raw = state
+        if isinstance(raw, str):  # a Python 2 string that was pickled again by Python 3
+            raw = raw.encode('latin-1')
+        self.value = np.frombuffer(raw, dtype()).reshape(shape, order='F' if fortran else 'C')
+
+
+def _reconstruct(*_):
+    return _Array()
+
+
+def _from_buffer(raw, dtype, shape, order):
+    array = _Array()
+    array.value = np.frombuffer(raw, dtype()).reshape(shape, order=order)
+    return array
+
+
+def _scalar(dtype, raw):
+    return np.frombuffer(raw, dtype(), 1)[0].item()
+
+
+def _encode(text, encoding):
+    if encoding not in ('latin1', b'latin1'):
+        raise _RefusedError('text in the encoding {!r}'.format(encoding))
+    return text.encode('latin-1')
+
+
+# What NumPy's pickles ask for, and what they get. `multiarray` and `numeric` moved in NumPy 2.
+_ALLOWED = {
+    ('numpy', 'ndarray'): _Array,
+    ('numpy', 'dtype'): _DType,
+    ('_codecs', 'encode'): _encode,  # how Python 3 writes bytes in a pickle that Python 2 can read
+}
+for _core in ('numpy.core', 'numpy._core'):
+    _ALLOWED[_core + '.multiarray', '_reconstruct'] = _reconstruct
+    _ALLOWED[_core + '.multiarray', 'scalar'] = _scalar
+    _ALLOWED[_core + '.numeric', '_frombuffer'] = _from_buffer
+
+
+class _Unpickler(pickle.Unpickler):
+
+    def find_class(self, module, name):
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise _RefusedError('{}.{}'.format(module, name)) from None
+
+    def persistent_load(self, pid):
+        raise _RefusedError('an object kept outside of it')
+
+
+def load_dict(file, name):
+    """Read one dictionary.
+
+    Args:
+        file (file): The pickle, open for reading bytes.
+        name (str): What to call it in an error.
+
+    Returns:
+        dict: With str keys. Strings of Python 2 come as bytes. Arrays are read-only views of what
+        was read.
+
+    Raises:
+        UserError: If it is no pickle, is damaged, asks for anything but containers and arrays, or
+            holds no dictionary.
+    """
+    try:
+        value = _Unpickler(file, encoding='bytes').load()
+    except _RefusedError as error:
+        raise UserError('{} is refused: it asks for {}, and a data file needs nothing but plain '
+                        'containers and arrays; get it from a source you trust'.format(name, error))
+    except OSError as error:
+        raise UserError('{} cannot be read: {}'.format(name, error))
+    except Exception as error:  # a damaged pickle can end in any exception, says Python's manual
+        raise UserError('{} is damaged or no pickle ({}: {}); get it again'.format(
+            name, type(error).__name__, _one_line(error)))
+    if not isinstance(value, dict):
+        raise UserError('{} holds {} where a dictionary belongs'.format(name, type(value).__name__))
+    return {key.decode('latin-1') if isinstance(key, bytes) else str(key):
+            item.value if isinstance(item, _Array) else item for key, item in value.items()}
+
+
+def _one_line(error):
+    return ' '.join(str(error).split())[:200]
