@@ -27,7 +27,8 @@ def make_optimizer(recipe, model, lr=None):
         chainer.Optimizer: with weight decay, then clipping, as hooks.
     """
     if recipe.optimizer == 'RMSprop':
-        optimizer = optimizers.RMSprop(alpha=0.9, eps=1.0)
+        # Inception-v4, section 4; epsilon inside the root, as in TensorFlow, which the paper used
+        optimizer = optimizers.RMSprop(alpha=0.9, eps=1.0, eps_inside_sqrt=True)
     else:
         kind = SkippingMomentumSGD if recipe.skip_dropped else optimizers.MomentumSGD
         optimizer = kind(momentum=recipe.momentum)
