@@ -15,6 +15,7 @@ from chainer_zoo import catalog
 from chainer_zoo import devices
 from chainer_zoo import initializers
 from chainer_zoo.data import cifar10
+from chainer_zoo.data import limit
 from chainer_zoo.data import shapes
 from chainer_zoo.data.pictures import Pictures
 from chainer_zoo.data.sampler import RandomBatches
@@ -143,7 +144,7 @@ def read_data(args):
             data = shapes.read()
     else:
         data = cifar10.read(args.data)
-    data = cifar10.limit(data, args.limit_train, args.limit_test)
+    data = limit(data, args.limit_train, args.limit_test)
     print('data: {} ({} training and {} test pictures)'.format(
         data.source, len(data.train_x), len(data.test_x)))
     return data
@@ -160,9 +161,6 @@ def _n_class(args, data):
 
 def _trainer(args, entry, options, data, device, this, resumed):
     """Put model, optimizer, data and extensions together."""
-    if args.batch > len(data.train_x):
-        raise UserError('-b {} is more than the {} training pictures'.format(
-            args.batch, len(data.train_x)))
     np.random.seed(args.seed)
     noise.generator.seed(args.seed)
     rng = np.random.RandomState(args.seed + 1)  # apart from the weights' generator
@@ -173,30 +171,33 @@ def _trainer(args, entry, options, data, device, this, resumed):
     model.to_device(device)
     pictures = Pictures(entry.picture_class(options), dtype=chainer.get_dtype(
         map_mixed16=np.float16))
-    iterator = RandomBatches(len(data.train_x), args.batch, np.random.RandomState(args.seed + 2),
-                             epoch=args.start_epoch - 1)
+    iterator = RandomBatches(len(data.train_x), args.batch, np.random.RandomState(args.seed + 2))
+    per_epoch = len(data.train_x) // args.batch
+    iterator.iteration = (args.start_epoch - 1) * per_epoch
     optimizer = make_optimizer(entry.recipe, model, args.lr)
     if args.dtype == 'mixed16':
         optimizer.loss_scaling()
     updater = SplitBatchUpdater(
         iterator, optimizer, device.send(data.train_x), device.send(data.train_y), pictures, rng,
         args.train_batch_divide)
-    epochs = args.epoch - args.start_epoch + 1
-    total = epochs * iterator.per_epoch
+    total = (args.epoch - args.start_epoch + 1) * per_epoch
     if args.iterations is not None:
         total = min(total, args.iterations)
+    label_names = data.label_names + tuple(
+        'class {}'.format(i) for i in range(len(data.label_names), options['n_class']))
     stop = extensions.Stop(args.epoch, args.iterations,
                            None if args.minutes is None else 60 * args.minutes)
     end = stop.end_of_epoch
     trainer = training.Trainer(updater, stop, args.out)
     evaluation = extensions.Evaluation(
-        device.send(data.test_x), device.send(data.test_y), pictures,
-        args.batch // args.test_batch_divide, data.label_names, options['n_class'])
+        device.send(data.test_x), data.test_y, pictures,
+        args.batch // args.test_batch_divide, label_names)
     log_report = chainer_extensions.LogReport(
         trigger=end, filename=None,
         postprocess=lambda stats: stats.update(epoch=extensions.epoch_of(updater)))
     legacy_log = Log.load(args.load_log) if args.load_log else Log(
-        range(len(data.label_names)), data.train_y, data.test_y, repr(model))
+        range(options['n_class']), data.train_y, data.test_y,
+        '{}{}'.format(entry.name, options))
     trainer.extend(extensions.ReportRate())
     trainer.extend(evaluation, trigger=end)
     trainer.extend(log_report)
@@ -207,7 +208,7 @@ def _trainer(args, entry, options, data, device, this, resumed):
         os.path.join(args.out, 'model'), lambda epoch: entry.model_file(options, epoch),
         evaluation, args.keep), trigger=end)
     trainer.extend(extensions.RandomState(rng))
-    trainer.extend(extensions.Progress(total, data.label_names))
+    trainer.extend(extensions.Progress(total, label_names))
     trainer.extend(extensions.Snapshots(this, stop, args.snapshot_every, args.keep))
     return trainer, stop
 
