@@ -1,0 +1,59 @@
+"""Very Deep Convolutional Networks for Large-Scale Image Recognition (Simonyan et al. 2014)."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo.functions import dropout
+from chainer_zoo.links import Convolution2D
+
+
+class VGGA(chainer.Chain):
+    """VGG with 11 layers: column A of table 1 of the paper, made fully convolutional (section 3.2).
+
+    Args:
+        n_class (int): number of classes.
+
+    Input: float32 pictures (B, 3, H, W), 224 pixels a side in training, 384 at test, at least 193.
+    Output: float32 logits (B, n_class), the mean over the class map.
+
+    Source: nutszebra/vgg, vgg_a.py.
+
+    Differences:
+        From the paper: dropout stands before the first and the second fully connected layer, not
+        behind them, so the last one sees every feature; the layers are convolutions in training
+        too; the start is not a shallower trained network's.
+        From the original: none.
+    """
+
+    def __init__(self, n_class=10):
+        super(VGGA, self).__init__()
+        with self.init_scope():
+            self.conv1 = Convolution2D(3, 64, 3, 1, 1)
+            self.conv2 = Convolution2D(64, 128, 3, 1, 1)
+            self.conv3_1 = Convolution2D(128, 256, 3, 1, 1)
+            self.conv3_2 = Convolution2D(256, 256, 3, 1, 1)
+            self.conv4_1 = Convolution2D(256, 512, 3, 1, 1)
+            self.conv4_2 = Convolution2D(512, 512, 3, 1, 1)
+            self.conv5_1 = Convolution2D(512, 512, 3, 1, 1)
+            self.conv5_2 = Convolution2D(512, 512, 3, 1, 1)
+            self.fc1 = Convolution2D(512, 4096, 7)
+            self.fc2 = Convolution2D(4096, 4096, 1)
+            self.fc3 = Convolution2D(4096, n_class, 1)
+
+    def forward(self, x):
+        h = F.relu(self.conv1(x))  # (B, 64, 224, 224)
+        h = F.max_pooling_2d(h, 2, 2)
+        h = F.relu(self.conv2(h))  # (B, 128, 112, 112)
+        h = F.max_pooling_2d(h, 2, 2)
+        h = F.relu(self.conv3_1(h))  # (B, 256, 56, 56)
+        h = F.relu(self.conv3_2(h))
+        h = F.max_pooling_2d(h, 2, 2)
+        h = F.relu(self.conv4_1(h))  # (B, 512, 28, 28)
+        h = F.relu(self.conv4_2(h))
+        h = F.max_pooling_2d(h, 2, 2)
+        h = F.relu(self.conv5_1(h))  # (B, 512, 14, 14)
+        h = F.relu(self.conv5_2(h))
+        h = F.max_pooling_2d(h, 2, 2)  # (B, 512, 7, 7)
+        # as the original: dropout before the layers fc1 and fc2
+        h = F.relu(self.fc1(dropout(h, 0.5)))  # (B, 4096, 1, 1); 6x6 from 384 pixels
+        h = F.relu(self.fc2(dropout(h, 0.5)))
+        return F.average(self.fc3(h), axis=(2, 3))
