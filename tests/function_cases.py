@@ -45,34 +45,35 @@ CASES = [
 NAMES = [name for name, _, _ in CASES]
 
 
-def layout(x, how):
-    """Return a copy of (B, C, H, W) array ``x`` whose memory is laid out otherwise."""
+def layout(x, how, xp=np):
+    """Return a copy of (B, C, H, W) array ``x`` on ``xp`` whose memory is laid out otherwise."""
+    x = xp.array(x)
     if how == 'contiguous':
-        return x.copy()
+        return x
     if how == 'channels last':
-        return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        return xp.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     assert how == 'strided'
     # every second picture and column of a larger array, rows from the end
-    big = np.zeros((2 * x.shape[0],) + x.shape[1:3] + (2 * x.shape[3],), x.dtype)
+    big = xp.zeros((2 * x.shape[0],) + x.shape[1:3] + (2 * x.shape[3],), x.dtype)
     view = big[::2, :, ::-1, ::2]
     view[...] = x
     return view
 
 
-def inputs(shapes, dtype, how='contiguous', seed=0):
-    """Return arrays for a case, and one of the values -0.0, inf and nan in each that has room."""
+def inputs(shapes, dtype, how='contiguous', seed=0, xp=np):
+    """Return arrays on ``xp`` for a case, with -0.0, inf and nan in each that has room."""
     rng = np.random.RandomState(seed)
     arrays = []
     for shape in shapes:
         x = rng.standard_normal(shape).astype(dtype)
         if x.size > 3:
             x.ravel()[:3] = -0.0, np.inf, np.nan
-        arrays.append(layout(x, how))
+        arrays.append(layout(x, how, xp))
     return tuple(arrays)
 
 
 def assert_same_bits(actual, expected):
-    """Compare shape, dtype, memory layout and every bit, but for which of the nans it is."""
+    """Compare NumPy arrays' shape, dtype, axes in memory and bits, but for a nan's."""
     assert len(actual) == len(expected)
     for a, e in zip(actual, expected):
         assert (a.dtype, a.shape) == (e.dtype, e.shape)

@@ -35,11 +35,14 @@ class Dropout(function_node.FunctionNode):
         computed = _array.computed(x.dtype)
         drop = _philox.threshold(self.ratio)
         scale = computed.type(1 / (1 - self.ratio))
-        for rows, start in _philox.chunks(x.shape):
+
+        def work(rows, start):
             lane = _philox.lanes(self.key, start, x[rows].size).reshape(x[rows].shape)
             factor = _philox.kept(lane, drop).astype(computed)
             factor *= scale
             np.multiply(x[rows], factor, out=y[rows], dtype=computed, casting='same_kind')
+
+        _philox.for_chunks(x.shape, work)
         return y,
 
     def forward_gpu(self, inputs):

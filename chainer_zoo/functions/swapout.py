@@ -46,10 +46,11 @@ class _Masked(function_node.FunctionNode):
         self.thetas = theta1, theta2
         self.key = key
 
-    def masks(self, array):
-        """Yield (rows, mask of x, mask of f) for pieces of a NumPy array, masks scaled."""
+    def with_masks(self, array, work):
+        """Call ``work(rows, mask of x, mask of f)`` for pieces of a NumPy array, masks scaled."""
         computed = _array.computed(array.dtype)
-        for rows, start in _philox.chunks(array.shape):
+
+        def draw(rows, start):
             shape = array[rows].shape
             lanes = _philox.lanes(self.key, 2 * start, 2 * array[rows].size)
             pair = []
@@ -57,7 +58,9 @@ class _Masked(function_node.FunctionNode):
                 mask = _philox.kept(lanes[k::2], _philox.threshold(theta)).astype(computed)
                 mask *= computed.type(1 / (1 - theta))
                 pair.append(mask.reshape(shape))
-            yield rows, pair[0], pair[1]
+            work(rows, *pair)
+
+        _philox.for_chunks(array.shape, draw)
 
     def kernel_arguments(self, size):
         """Return what the kernels take after their arrays."""
@@ -80,10 +83,13 @@ class Swapout(_Masked):
         x, f = inputs
         y = _array.empty(f)
         computed = _array.computed(x.dtype)
-        for rows, mask1, mask2 in self.masks(y):
+
+        def work(rows, mask1, mask2):
             np.multiply(x[rows], mask1, out=mask1)
             np.multiply(f[rows], mask2, out=mask2)
             np.add(mask1, mask2, out=y[rows], dtype=computed, casting='same_kind')
+
+        self.with_masks(y, work)
         return y,
 
     def forward_gpu(self, inputs):
@@ -113,9 +119,12 @@ class SwapoutGrad(_Masked):
         gy, = inputs
         gx, gf = _array.empty(gy), _array.empty(gy)
         computed = _array.computed(gy.dtype)
-        for rows, mask1, mask2 in self.masks(gy):
+
+        def work(rows, mask1, mask2):
             np.multiply(gy[rows], mask1, out=gx[rows], dtype=computed, casting='same_kind')
             np.multiply(gy[rows], mask2, out=gf[rows], dtype=computed, casting='same_kind')
+
+        self.with_masks(gy, work)
         return gx, gf
 
     def forward_gpu(self, inputs):

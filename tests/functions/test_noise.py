@@ -202,6 +202,15 @@ def test_noise_is_off_in_test_mode_and_where_it_is_switched_off():
     assert noise.generator.state() == before
 
 
+def test_swapout_samples_in_test_mode_where_it_is_asked_to():
+    x = np.ones((2, 3, 16, 16), 'f')
+    with chainer.using_config('train', False):
+        y = swapout(x, x, 0.5, 0.5, sample=True).array
+        assert set(np.unique(y)) == {0, 2, 4}
+        with chainer_zoo.no_noise():
+            np.testing.assert_array_equal(swapout(x, x, 0.5, 0.5, sample=True).array, 2)
+
+
 def test_no_noise_is_of_this_thread_alone():
     seen = []
     with chainer_zoo.no_noise():

@@ -1,0 +1,23 @@
+"""A GPU that Chainer can use, or the reason why these tests are skipped."""
+import os
+
+# Convolutions and products in float32 proper, not in TensorFloat-32, for comparisons with a CPU;
+# CUDA's libraries read it when they load.
+os.environ.setdefault('NVIDIA_TF32_OVERRIDE', '0')
+
+import chainer  # NOQA
+import pytest  # NOQA
+
+from chainer_zoo import devices  # NOQA
+from chainer_zoo.errors import UserError  # NOQA
+
+
+@pytest.fixture(scope='session', autouse=True)
+def device():
+    """GPU 0, made current."""
+    if not chainer.backends.cuda.available:
+        pytest.skip('no GPU can be used: Chainer finds no CuPy that loads')
+    try:
+        return devices.find(0)
+    except UserError as e:
+        pytest.skip(str(e))

@@ -1,0 +1,100 @@
+"""On a GPU every model computes what it computes on a CPU, and what the original computes."""
+import pathlib
+
+import chainer
+from chainer.backends import cuda
+import chainer.functions as F
+import numpy as np
+import pytest
+
+import chainer_zoo
+from chainer_zoo import initializers
+from chainer_zoo.functions import noise
+from chainer_zoo.report import golden
+from chainer_zoo.training.optimizer import make_optimizer
+
+pytestmark = pytest.mark.gpu
+
+FOLDER = pathlib.Path(__file__).parents[1] / 'golden' / 'models'
+CASES = [case for case in map(golden.Golden, sorted(FOLDER.glob('*.json')))
+         if case.logits is not None]
+SIDE = {'vgg_a': 224, 'inception_v4': 299, 'xception': 299}  # where 32 is too small
+
+
+@pytest.mark.parametrize('case', CASES, ids=lambda case: case.case)
+def test_logits_gradients_statistics_and_updates_are_the_originals(case, device):
+    model = case.build()
+    model.to_device(device)
+    found = golden.check(case, model)
+    too_far = {what: deviation for what, deviation in found.items()
+               if not deviation <= golden.TOLERANCES[what]}
+    assert not too_far, too_far
+
+
+def training_step(name, device):
+    """Make one update with the noise on; return loss, logits, gradients and parameters."""
+    with initializers.unfilled():
+        model = chainer_zoo.build(name)
+    golden.fill_model(model)
+    model.to_device(device)
+    optimizer = make_optimizer(chainer_zoo.entry(name).recipe, model)
+    optimizer.lr = 0.01
+    noise.generator.seed(7)
+    x, t = (device.send(a) for a in golden.batch(0, 4, SIDE.get(name, 32)))
+    with chainer.using_config('train', True), chainer.using_device(device):
+        y = model(x)
+        loss = F.softmax_cross_entropy(y, t)
+        model.cleargrads()
+        loss.backward()
+        grads = {path: None if p.grad is None else cuda.to_cpu(p.grad).astype('d')
+                 for path, p in model.namedparams()}
+        optimizer.update()
+    arrays = {path: cuda.to_cpu(p.array).astype('d') for path, p in model.namedparams()}
+    return float(loss.array), cuda.to_cpu(y.array), grads, arrays, noise.generator.state()
+
+
+@pytest.mark.parametrize('name', chainer_zoo.names())
+def test_one_training_step_is_the_cpus(name, device):
+    """With the same masks; gradients by their norm, against 1% of the largest at least."""
+    loss, logits, grads, arrays, state = training_step(name, device)
+    expected = training_step(name, chainer.get_device('@numpy'))
+    assert state == expected[4]
+    assert abs(loss / expected[0] - 1) < 1e-3
+    assert np.abs(logits - expected[1]).max() <= 1e-3 * np.abs(expected[1]).max()
+    norms = {path: np.linalg.norm(g) for path, g in expected[2].items() if g is not None}
+    floor = 0.01 * max(norms.values())
+    for path, g in grads.items():
+        assert (g is None) == (path not in norms), path
+        if g is not None:
+            assert abs(np.linalg.norm(g) - norms[path]) <= 0.03 * max(norms[path], floor), path
+    for path, array in arrays.items():
+        np.testing.assert_allclose(
+            np.linalg.norm(array), np.linalg.norm(expected[3][path]), rtol=1e-2, err_msg=path)
+
+
+@pytest.mark.parametrize('name', ['resnext', 'swapout', 'stochastic_depth', 'densenet'])
+def test_a_run_with_noise_repeats_on_a_gpu(name, device):
+    """Masks exactly; what cuDNN sums in varying order nearly."""
+    first, second = training_step(name, device), training_step(name, device)
+    assert first[4] == second[4]
+    np.testing.assert_allclose(first[1], second[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', ['resnext', 'swapout', 'stochastic_depth'])
+def test_mixed_precision_computes_nearly_the_same(name, device):
+    """float16 with float32 inside: logits of a training pass within 5% of the largest."""
+    def logits(dtype):
+        with chainer.using_config('dtype', dtype), initializers.unfilled():
+            model = chainer_zoo.build(name)
+        golden.fill_model(model)
+        model.to_device(device)
+        noise.generator.seed(7)
+        x, _ = golden.batch(0, 8, 32)
+        kind = np.float16 if dtype is chainer.mixed16 else np.float32
+        with chainer.using_config('dtype', dtype), chainer.using_config('train', True):
+            y = model(device.send(x.astype(kind)))
+        assert y.dtype == kind
+        return cuda.to_cpu(y.array).astype('f')
+
+    full, mixed = logits(np.float32), logits(chainer.mixed16)
+    assert np.abs(mixed - full).max() <= 0.05 * np.abs(full).max()
