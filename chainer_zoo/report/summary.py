@@ -131,7 +131,8 @@ def run(args):
         for layer in found.layers]
     print(table.render(header, rows, args.style, header[2:]))
     if not exact:
-        print('\n'.join([''] + _totals(entry, options, found)))
+        item = '- ' if args.style == 'markdown' else ''
+        print('\n'.join([''] + [item + line for line in _totals(entry, options, found)]))
     return 0
 
 
@@ -144,7 +145,7 @@ def _totals(entry, options, found):
         'All parameters: {:,}'.format(found.parameters),
         'Multiply-adds of convolution and linear layers for a picture of {0} x {0}: {1:,} '
         '({2})'.format(found.size, found.multiply_adds, with_unit(found.multiply_adds)),
-        'Results of all functions for that picture, in float32: {:.1f} MiB'.format(
+        'Activation memory, the results of all functions for that picture: {:.1f} MiB'.format(
             found.activation_bytes / 2. ** 20),
     ]
     if entry.article_millions is not None:
