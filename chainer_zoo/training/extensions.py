@@ -12,6 +12,7 @@ import tqdm
 from chainer import reporter
 from chainer.training import extension
 
+from chainer_zoo.data.sampler import serialize_rng
 from chainer_zoo.files import write_whole
 from chainer_zoo.functions import noise
 from chainer_zoo.legacy import model_file
@@ -130,8 +131,7 @@ class Evaluation(extension.Extension):
         x, y: the test pictures and labels.
         pictures (chainer_zoo.data.pictures.Pictures): prepares them.
         batch (int): pictures at a time, which bounds the memory.
-        label_names (sequence of str): names of the classes.
-        n_class (int): the model's outputs, of which there may be more.
+        label_names (sequence of str): names of the model's classes.
 
     Attributes:
         last (chainer_zoo.training.evaluation.Evaluation): the newest result.
@@ -139,8 +139,7 @@ class Evaluation(extension.Extension):
 
     priority = extension.PRIORITY_WRITER
 
-    def __init__(self, x, y, pictures, batch, label_names, n_class):
-        self.n_class = n_class
+    def __init__(self, x, y, pictures, batch, label_names):
         self.x, self.y = x, y
         self.pictures = pictures
         self.batch = batch
@@ -149,7 +148,8 @@ class Evaluation(extension.Extension):
 
     def __call__(self, trainer):
         model = trainer.updater.get_optimizer('main').target
-        self.last = evaluate(model, self.x, self.y, self.pictures, self.batch, self.n_class)
+        self.last = evaluate(model, self.x, self.y, self.pictures, self.batch,
+                             len(self.label_names))
         reporter.report({'validation/main/loss': self.last.loss,
                          'validation/main/accuracy': self.last.accuracy})
         for name, accuracy in zip(self.label_names, self.last.per_class):
@@ -343,13 +343,3 @@ class Progress(extension.Extension):
     def finalize(self):
         if self.bar is not None:
             self.bar.close()
-
-
-def serialize_rng(serializer, rng):
-    """Save or restore the whole state of a :class:`numpy.random.RandomState`."""
-    name, key, pos, has_gauss, cached = rng.get_state()
-    key = serializer('key', key)
-    pos = serializer('pos', int(pos))
-    has_gauss = serializer('has_gauss', int(has_gauss))
-    cached = serializer('cached', float(cached))
-    rng.set_state((name, np.asarray(key, dtype=np.uint32), pos, has_gauss, cached))
