@@ -9,11 +9,27 @@ import json
 import math
 import numbers
 import pathlib
+import re
 
 import numpy as np
 
 from chainer_zoo.errors import UserError
 from chainer_zoo.files import write_whole
+
+
+#: Our names of the models, by the module of the original's class in the record 'model'.
+_MODULES = {
+    'network_in_network': 'nin', 'network_in_network_with_bn': 'nin_bn', 'vgg_a': 'vgg_a',
+    'googlenet': 'googlenet', 'googlenet_v2': 'googlenet_v2', 'googlenet_v3': 'googlenet_v3',
+    'prelu': 'prelu_net', 'highway_networks': 'highway', 'original_residual_net': 'resnet',
+    'squeeze_net': 'squeezenet', 'residual_net': 'preresnet', 'resnet_in_resnet': 'rir',
+    'stochastic_depth': 'stochastic_depth', 'swapout': 'swapout',
+    'wide_residual_net': 'wide_resnet', 'fractal_net': 'fractalnet',
+    'weighted_residual_net': 'weighted_resnet', 'resnet_of_resnet': 'ror',
+    'dense_net': 'densenet', 'pyramidal_residual_networks': 'pyramidnet',
+    'neural_architecture_search_appendix_a': 'nas', 'resnext': 'resnext',
+    'pyramidal_residual_networks_with_separated_stochastic_depth': 'pyramidnet_sepdrop',
+}
 
 
 class Log(object):
@@ -174,7 +190,7 @@ class History(object):
         accuracy: (E,) share of the test pictures that are classified right, 0 to 1.
         per_class: (E, K) the same for each class.
         confusion: (E, K, K) counts, row the true class, column the predicted one.
-        model: what the log calls the model.
+        model: what the log calls the model, as ``<resnext.ResNext object at 0x7f...>``.
     """
 
     def __init__(self, categories, n_train, n_test, train_loss, test_loss, accuracy, per_class,
@@ -188,3 +204,9 @@ class History(object):
         self.per_class = per_class
         self.confusion = confusion
         self.model = model
+
+    @property
+    def model_name(self):
+        """Our name of the original's model, or None if the log is of another one."""
+        match = re.match(r'<(\w+)\.\w+ object', self.model)
+        return _MODULES.get(match.group(1)) if match else None

@@ -4,7 +4,9 @@ import json
 import numpy as np
 import pytest
 
+import chainer_zoo
 from chainer_zoo.errors import UserError
+from chainer_zoo.legacy import log as log_module
 from chainer_zoo.legacy.log import Log
 
 
@@ -24,6 +26,7 @@ def test_the_originals_run_reads_as_it_was_reported(shared):
     assert history.per_class[1].tolist() == [.02, .14, 0, 0, 0, 0, .1, .98, .04, 0]
     assert (history.confusion.sum(axis=2) == 50).all()
     assert history.confusion[1, 3, 7] == 47
+    assert history.model_name == 'resnext'
 
 
 def test_a_real_log_is_written_again_byte_for_byte(shared, tmp_path):
@@ -111,3 +114,12 @@ def test_folders_and_absent_files_are_refused(tmp_path):
         Log.load(tmp_path)
     with pytest.raises(UserError, match='No such file'):
         Log.load(tmp_path / 'log.json')
+
+
+def test_every_model_of_the_original_is_known_by_its_class():
+    assert (sorted(log_module._MODULES.values())
+            == sorted(name for name in chainer_zoo.names() if chainer_zoo.entry(name).original))
+
+
+def test_another_model_has_no_name(log):
+    assert log.history().model_name is None

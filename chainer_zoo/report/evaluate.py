@@ -1,0 +1,78 @@
+"""``python -m chainer_zoo evaluate``: what a saved model reaches on the test pictures."""
+import numpy as np
+
+from chainer_zoo.data.pictures import Pictures
+from chainer_zoo.errors import UserError
+from chainer_zoo.report import saved_model
+from chainer_zoo.training import arguments
+from chainer_zoo.training.evaluation import evaluate
+
+
+def add_arguments(parser):
+    """Add the command's flags to its parser."""
+    saved_model.add_arguments(parser)
+    arguments.add_data(parser)
+    parser.add_argument('--per_class', metavar='N', type=arguments.whole(1), default=None,
+                        help='only the first N test pictures of each class, class after class')
+    parser.add_argument('-b', '--batch', type=arguments.whole(1), default=None,
+                        help="pictures a batch (default: the recipe's)")
+    parser.add_argument('-teb', '--test_batch_divide', type=arguments.whole(1), default=None,
+                        help='test on batch / TEB pictures at a time, which bounds the memory '
+                             "(default: the recipe's)")
+
+
+def run(args):
+    """Test a saved model and print the result; return the exit status."""
+    from chainer_zoo.training.run import read_data  # imports all of Chainer's training
+    data = read_data(args)
+    entry, options, model = saved_model.load(args, len(data.label_names))
+    x, y = data.test_x, data.test_y
+    if args.per_class is not None:
+        chosen = first_of_each_class(y, args.per_class, len(data.label_names))
+        x, y = x[chosen], y[chosen]
+    batch = args.batch or entry.recipe.batch
+    divide = args.test_batch_divide or (1 if args.batch else entry.recipe.divide)
+    result = evaluate(model, x, y, Pictures(entry.picture_class(options)),
+                      max(1, batch // divide), options['n_class'])
+    names = list(data.label_names)
+    names += ['class {}'.format(i) for i in range(len(names), options['n_class'])]
+    print(report(result, names))
+    return 0
+
+
+def first_of_each_class(y, n, n_class):
+    """Return the indices of the first ``n`` of each class among the labels ``y``, class by class.
+
+    Raises:
+        UserError: a class has fewer.
+    """
+    chosen = [np.flatnonzero(y == label)[:n] for label in range(n_class)]
+    for label, indices in enumerate(chosen):
+        if len(indices) < n:
+            raise UserError('--per_class {}: class {} has only {} test pictures'.format(
+                n, label, len(indices)))
+    return np.concatenate(chosen)
+
+
+def report(result, names):
+    """Return an :class:`~chainer_zoo.training.evaluation.Evaluation` as text.
+
+    Args:
+        result (Evaluation): what was reached.
+        names (list of str): the classes.
+    """
+    right = result.confusion.diagonal()
+    width = max(map(len, names))
+    lines = ['test loss {:.5f}, test accuracy {:.2%} ({} of {} pictures)'.format(
+        result.loss, result.accuracy, right.sum(), result.n), '']
+    for name, accuracy, n, all_of_it in zip(names, result.per_class, right,
+                                            result.confusion.sum(axis=1)):
+        lines.append('{:<{}}  {:>7}  ({} of {})'.format(
+            name, width, '{:.2%}'.format(accuracy) if all_of_it else '-', n, all_of_it))
+    column = max([5] + [len(str(n)) for n in result.confusion.ravel()])
+    lines += ['', 'how many of each class (rows) were taken for which (columns):',
+              ' ' * width + ''.join('  {:>{}}'.format(name[:column], column) for name in names)]
+    for name, row in zip(names, result.confusion):
+        lines.append('{:<{}}'.format(name, width)
+                     + ''.join('  {:>{}}'.format(n, column) for n in row))
+    return '\n'.join(lines)

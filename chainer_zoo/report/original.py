@@ -1,0 +1,194 @@
+"""``compare --original``: how this project's numbers are held against the original code's.
+
+Everything is computed when asked; nothing but what the original computed is stored.
+"""
+import json
+import pathlib
+import sys
+
+import chainer
+import chainer.functions as F
+import numpy as np
+import tqdm
+
+from chainer_zoo import catalog
+from chainer_zoo import devices
+from chainer_zoo.data import cifar10
+from chainer_zoo.data.pictures import Pictures
+from chainer_zoo.errors import UserError
+from chainer_zoo.functions.noise import no_noise
+from chainer_zoo.report import golden
+from chainer_zoo.training import arguments
+from chainer_zoo.training.optimizer import make_optimizer
+
+#: A source checkout's folder of golden files, and where learning curves may stand beside it.
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+GOLDEN = _ROOT / 'tests' / 'golden' / 'models'
+CURVES = _ROOT.parent / 'shared' / 'original' / 'curve.json'
+
+#: Largest relative deviations of losses: of each of the first 10, and of the mean of the last 20.
+FIRST, LAST = 0.03, 0.05
+
+_PICTURES = 64  # an update
+
+
+def add_arguments(parser):
+    """Add ``--original`` and what belongs to it to a command's parser."""
+    group = parser.add_argument_group('held against the original code')
+    group.add_argument('--original', action='store_true',
+                       help='compute golden checks and learning curves; takes a while')
+    group.add_argument('--golden', metavar='FOLDER', default=str(GOLDEN),
+                       help="what the original computes: NAME.json, NAME.npz, rates.csv")
+    group.add_argument('--only', metavar='NAME', nargs='+', default=None,
+                       help='only these models')
+    group.add_argument('--curves', metavar='FILE', default=None,
+                       help="the original's learning curves (default: {}, where it is there)".format(
+                           CURVES))
+    group.add_argument('--data', metavar='PATH', default=None,
+                       help='cifar-10-python.tar.gz or cifar-10-batches-py, for the curves: the '
+                            'very pictures that the original learned from')
+    arguments.add_device(parser)
+
+
+def add(page, args):
+    """Compute, and add tables and a plot to a page.
+
+    Args:
+        page (chainer_zoo.report.page.Page): the page.
+        args (argparse.Namespace): see :func:`add_arguments`.
+
+    Raises:
+        UserError: there are no golden files, or the curves or their pictures cannot be read.
+    """
+    device = devices.find(args.gpu)
+    engine = devices.choose_engine(args.cpu, args.gpu)
+    _add_golden(page, args, device, engine)
+    curves = args.curves or (CURVES if CURVES.exists() else None)
+    if curves is None:
+        page.paragraph('Learning curves: not computed, because there is no {} (--curves).'.format(
+            CURVES))
+    elif args.data is None:
+        page.paragraph('Learning curves: not computed, because --data does not say where the '
+                       'pictures are that the original learned from.')
+    else:
+        _add_curves(page, args, pathlib.Path(curves), device)
+
+
+def _add_golden(page, args, device, engine):
+    cases = [golden.Golden(path) for path in sorted(pathlib.Path(args.golden).glob('*.json'))]
+    if not cases:
+        raise UserError('there are no golden files (*.json) in {}: give their folder with '
+                        '--golden'.format(args.golden))
+    cases = [case for case in cases if case.logits is not None
+             and (args.only is None or case.name in args.only)]
+    order = catalog.names()
+    cases.sort(key=lambda case: (order.index(case.name), case.case))
+    rows = []
+    for case in _progress(cases, 'golden checks'):
+        model = case.build()
+        model.to_device(device)
+        found = golden.check(case, model)
+        rows.append([case.case] + [
+            '{:.1e}{}'.format(found[what], '' if found[what] <= limit else ' (!)')
+            if what in found else '-' for what, limit in golden.TOLERANCES.items()])
+    page.heading("Golden checks: deviation from the original's numbers")
+    page.paragraph(
+        'The original code on Chainer 1.24 and this project, from the same weights and pictures, '
+        'noise off, computed now ({}). Logits: largest deviation over the largest logit. Gradients, '
+        'running statistics (BN) and parameters after three updates: largest relative deviation of '
+        'an L2 norm. Losses: before each of three updates, relative. (!) marks more than the '
+        'tolerance.'.format(engine))
+    page.table(['model'] + [what.replace('_', ' ') for what in golden.TOLERANCES],
+               rows + [['tolerance'] + ['{:.0e}'.format(limit)
+                                        for limit in golden.TOLERANCES.values()]],
+               [what.replace('_', ' ') for what in golden.TOLERANCES])
+
+
+def _add_curves(page, args, path, device):
+    from chainer_zoo.report import plots  # matplotlib takes a second to import
+    curves = read_curves(path)
+    data = cifar10.read(args.data)
+    pairs, rows = {}, []
+    for name, curve in curves.items():
+        if args.only is not None and name not in args.only:
+            continue
+        ours = learn(name, curve, data.train_x, data.train_y, device)
+        first, last = deviations(ours, curve['losses'])
+        pairs[name] = ours, curve['losses']
+        rows.append([name, ', '.join('{}={}'.format(*item) for item in curve['args'].items()),
+                     len(ours), '{:.2%}'.format(first), '{:.2%}'.format(last),
+                     'yes' if first <= FIRST and last <= LAST else 'no'])
+    if not pairs:
+        return
+    page.heading("Learning curves beside the original's")
+    page.paragraph(
+        'Small networks on real pictures from the same weights, noise off, one rate throughout. '
+        'Held: each of the first 10 losses within {:.0%}, the mean of the last 20 within '
+        '{:.0%}.'.format(FIRST, LAST))
+    page.table(['model', 'options', 'updates', 'first 10, largest', 'mean of the last 20', 'held'],
+               rows, ('updates', 'first 10, largest', 'mean of the last 20'))
+    page.figure('learning-curves', plots.losses(pairs),
+                'Loss of each update: the original on Chainer 1.24, and ours.')
+
+
+def read_curves(path):
+    """Return the original's curves by model: dicts with ``args``, ``rate`` and ``losses``.
+
+    Raises:
+        UserError: the file cannot be read or holds something else.
+    """
+    try:
+        curves = json.loads(pathlib.Path(path).read_text())
+        for name, curve in curves.items():
+            catalog.entry(name).complete(curve['args'])
+            np.asarray(curve['losses'], dtype=float) * curve['rate']
+    except OSError as error:
+        raise UserError('cannot read {}: {}'.format(path, error.strerror)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError('{} holds no learning curves: {}'.format(path, error)) from error
+    return curves
+
+
+def learn(name, curve, x, y, device=None):
+    """Return the losses of the updates that a curve of the original was made of.
+
+    Args:
+        name (str): the model.
+        curve (dict): its ``args`` (options), ``rate`` and the original's ``losses``.
+        x (numpy.ndarray): uint8 pictures (N, 3, 32, 32); update k takes 64 k to 64 k + 63.
+        y (numpy.ndarray): their labels.
+        device (chainer.backend.Device): where to compute; the CPU if None.
+
+    Returns:
+        list of float: as many losses as the original has.
+    """
+    entry = catalog.entry(name)
+    model = entry.build(**curve['args'])
+    golden.fill_model(model, seed=3, avg_mean=0, avg_var=1)
+    if device is not None:
+        model.to_device(device)
+    optimizer = make_optimizer(entry.recipe, model)
+    optimizer.lr = curve['rate']
+    pictures = Pictures(entry.picture_class(entry.complete(curve['args'])))
+    found = []
+    with chainer.using_config('train', True), no_noise():
+        for k in _progress(range(len(curve['losses'])), name):
+            part = slice(_PICTURES * k, _PICTURES * (k + 1))
+            model.cleargrads()
+            loss = F.softmax_cross_entropy(model(pictures.test(model.xp.asarray(x[part]))),
+                                           model.xp.asarray(y[part], dtype=np.int32))
+            found.append(float(loss.array))
+            loss.backward()
+            optimizer.update()
+    return found
+
+
+def deviations(ours, theirs):
+    """Return the largest relative deviation of the first 10 losses, and of the mean of the last 20."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    return (float(np.abs(ours[:10] / theirs[:10] - 1).max()),
+            float(abs(ours[-20:].mean() / theirs[-20:].mean() - 1)))
+
+
+def _progress(items, text):
+    return tqdm.tqdm(items, desc=text, file=sys.stderr, leave=False, disable=None)
