@@ -2,48 +2,21 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import residual_add
-from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
+from chainer_zoo.links import BottleneckStage
 from chainer_zoo.links import Convolution2D
 
 
-class PreResNetStage(chainer.Chain):
-    """Pre-activated bottlenecks, 1x1, 3x3, 1x1: figure 4 (e) of the paper.
-
-    Args:
-        in_channels (int): channels of the input.
-        width (int): channels inside a bottleneck; it ends with four times as many.
-        stride (int): of the stage, at its first convolution and first shortcut.
-        blocks (int): number of bottlenecks.
+class PreResNetStage(BottleneckStage):
+    """Bottlenecks that add to what came in: see :class:`~chainer_zoo.links.BottleneckStage`.
 
     Input: float (B, in_channels, H, W). Output: float (B, 4 width, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, width, stride, blocks):
-        super(PreResNetStage, self).__init__()
-        self.stride = stride
-        self.blocks = blocks
-        with self.init_scope():
-            self.skip_bn = BatchNormalization(in_channels)
-            for i in range(1, blocks + 1):
-                setattr(self, 'bn_relu_conv1_%d' % i, BNReLUConv(
-                    in_channels if i == 1 else 4 * width, width, 1, stride if i == 1 else 1, 0))
-                setattr(self, 'bn_relu_conv2_%d' % i, BNReLUConv(width, width, 3, 1, 1))
-                setattr(self, 'bn_relu_conv3_%d' % i, BNReLUConv(width, 4 * width, 1, 1, 0))
-
-    def branch(self, x, i):
-        """Return what bottleneck ``i`` (from 1) adds to its input."""
-        for layer in (1, 2, 3):
-            x = self['bn_relu_conv%d_%d' % (layer, i)](x)
-        return x
-
     def forward(self, x):
-        # as the original: the first shortcut is activated too, by a normalization of its own
-        x = residual_add(self.branch(x, 1), bn_relu(x, self.skip_bn), self.stride)
-        for i in range(2, self.blocks + 1):
-            x = residual_add(self.branch(x, i), x)
+        for i in range(1, self.blocks + 1):
+            x = residual_add(self.branch(x, i), self.skip(x, i))
         return x
 
 

@@ -2,17 +2,17 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
-from chainer_zoo.functions import shortcut
 from chainer_zoo.functions import swapout
-from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
+from chainer_zoo.links import BottleneckStage
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.models.schedules import linear_schedule
 
 
-class SwapoutStage(chainer.Chain):
-    """Bottleneck blocks that swapout joins with their shortcuts: section 3 of the paper.
+class SwapoutStage(BottleneckStage):
+    """Bottlenecks that swapout joins with their shortcuts: section 3 of the paper.
+
+    See :class:`~chainer_zoo.links.BottleneckStage`.
 
     Args:
         in_channels (int): channels of the input.
@@ -25,19 +25,8 @@ class SwapoutStage(chainer.Chain):
     """
 
     def __init__(self, in_channels, width, thetas, stride=1):
-        super(SwapoutStage, self).__init__()
-        self.out_channels = 4 * width
+        super(SwapoutStage, self).__init__(in_channels, width, stride, len(thetas))
         self.thetas = thetas
-        self.stride = stride
-        with self.init_scope():
-            self.skip_bn = BatchNormalization(in_channels)
-            for i in range(1, len(thetas) + 1):
-                setattr(self, 'bn_relu_conv1_%d' % i, BNReLUConv(
-                    in_channels, width, 1, stride if i == 1 else 1, 0))
-                setattr(self, 'bn_relu_conv2_%d' % i, BNReLUConv(width, width, 3, 1, 1))
-                setattr(self, 'bn_relu_conv3_%d' % i, BNReLUConv(
-                    width, self.out_channels, 1, 1, 0))
-                in_channels = self.out_channels
 
     def forward(self, x, sample=False):
         """Return the stage's output.
@@ -47,13 +36,7 @@ class SwapoutStage(chainer.Chain):
             sample (bool): draw masks in test mode too.
         """
         for i, theta in enumerate(self.thetas, 1):
-            h = x
-            for layer in (1, 2, 3):
-                h = self['bn_relu_conv%d_%d' % (layer, i)](h)
-            if i == 1:
-                # as the original: the first shortcut passes a BN of its own and ReLU
-                x = shortcut(bn_relu(x, self.skip_bn), self.out_channels, self.stride)
-            x = swapout(x, h, theta, theta, sample=sample)
+            x = swapout(self.skip(x, i), self.branch(x, i), theta, theta, sample=sample)
         return x
 
 

@@ -1,0 +1,57 @@
+"""A stage of pre-activated bottlenecks."""
+import chainer
+
+from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import shortcut
+from chainer_zoo.links.batch_normalization import BatchNormalization
+from chainer_zoo.links.bn_relu_conv import BNReLUConv
+
+
+class BottleneckStage(chainer.Chain):
+    """The layers of bottlenecks 1x1, 3x3, 1x1, each pre-activated; what joins them is left open.
+
+    Source of the block: He et al. 2016, "Identity Mappings in Deep Residual Networks", figure 1
+    (b) and section 4.
+
+    Args:
+        in_channels (int): channels of the stage's input.
+        width (int): channels inside a bottleneck; it ends with four times as many.
+        stride (int): of the stage, at its first convolution and first shortcut.
+        blocks (int): number of bottlenecks, counted from 1.
+    """
+
+    def __init__(self, in_channels, width, stride, blocks):
+        super(BottleneckStage, self).__init__()
+        self.out_channels = 4 * width
+        self.stride = stride
+        self.blocks = blocks
+        with self.init_scope():
+            self.skip_bn = BatchNormalization(in_channels)
+            for i in range(1, blocks + 1):
+                setattr(self, 'bn_relu_conv1_%d' % i, BNReLUConv(
+                    in_channels if i == 1 else self.out_channels, width, 1,
+                    stride if i == 1 else 1, 0))
+                setattr(self, 'bn_relu_conv2_%d' % i, BNReLUConv(width, width, 3, 1, 1))
+                setattr(self, 'bn_relu_conv3_%d' % i, BNReLUConv(
+                    width, self.out_channels, 1, 1, 0))
+
+    def branch(self, x, i):
+        """Return what the layers of bottleneck ``i`` make of its input.
+
+        Args:
+            x (:class:`~chainer.Variable`): float (B, C, H, W).
+            i (int): from 1.
+
+        Returns:
+            :class:`~chainer.Variable`: float (B, 4 * width, H, W), strided if ``i`` is 1.
+        """
+        for layer in (1, 2, 3):
+            x = self['bn_relu_conv%d_%d' % (layer, i)](x)
+        return x
+
+    def skip(self, x, i):
+        """Return what the shortcut of bottleneck ``i`` makes of its input; see :meth:`branch`."""
+        if i > 1:
+            return x
+        # as the original: the first shortcut is activated too, by a normalization of its own
+        return shortcut(bn_relu(x, self.skip_bn), self.out_channels, self.stride)
