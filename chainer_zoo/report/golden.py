@@ -192,7 +192,7 @@ def check(golden, model=None, updates=True):
                 {path: _sums(array) for path, array in arrays(model).items()},
                 numbers['bn_after'])
         if updates and golden.rate is not None:
-            losses = _three_updates(golden, model, x, t)
+            losses = three_updates(golden, model, x, t)
             theirs = np.array(numbers['train_losses'])
             found['train_losses'] = np.abs(losses / theirs - 1).max()
             found['params_after_3_updates'] = _worst_norm(
@@ -201,8 +201,18 @@ def check(golden, model=None, updates=True):
     return found
 
 
-def _three_updates(golden, model, x, t):
-    """Make three updates from the golden weights; return the loss before each."""
+def three_updates(golden, model, x, t):
+    """Make three updates from the golden weights, at the golden rate.
+
+    Args:
+        golden (Golden): what the original computes.
+        model (chainer.Chain): the model; noise is off if the caller has switched it off.
+        x (array): pictures (B, 3, H, W), of the model's dtype.
+        t (array): int32 classes (B,).
+
+    Returns:
+        numpy.ndarray: float64 (3,), the loss before each update.
+    """
     fill_model(model)
     optimizer = make_optimizer(golden.entry.recipe, model)
     optimizer.lr = golden.rate
