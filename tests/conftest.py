@@ -1,7 +1,12 @@
 """What every test starts with."""
+import getpass
 import pathlib
+import subprocess
+import sys
+import tempfile
 
 import chainer_zoo  # NOQA: lends Chainer what it misses, before any test imports it
+import filelock
 import pytest
 
 
@@ -12,3 +17,15 @@ def shared():
     if not folder.is_dir():
         pytest.skip('needs ../shared beside the project: the original run and real pictures')
     return folder
+
+
+@pytest.fixture(scope='session')
+def cifar10_folder(shared):
+    """The real pictures as ``cifar-10-batches-py``, written once a machine (20 seconds, 180 MB)."""
+    pytest.importorskip('PIL', reason='needs Pillow to decode the real pictures')
+    out = pathlib.Path(tempfile.gettempdir(), 'chainer_zoo-cifar10-' + getpass.getuser())
+    out.mkdir(mode=0o700, exist_ok=True)
+    with filelock.FileLock(str(out / 'lock')):
+        subprocess.run([sys.executable, str(shared / 'cifar10' / 'make_batches.py'), str(out)],
+                       check=True, stdout=subprocess.DEVNULL)
+    return out / 'cifar-10-batches-py'

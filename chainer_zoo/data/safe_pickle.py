@@ -1,10 +1,14 @@
 """Reading pickles from strangers: plain containers and NumPy arrays, nothing else.
 
 A pickle is a program that may call any importable function. The unpickler here knows none but a few
-of its own that build arrays, so that nothing a file asks for is ever called. They also keep what
-is read as the bytes it is, where NumPy's own would copy it.
+of its own that build arrays, so that nothing a file asks for is ever called.
+
+It is the one that Python has in Python, not the fast one in C: there a damaged or malicious file
+of a few bytes takes all memory (one memo index near 2 ** 31), and long strings are copied.
 """
+import os
 import pickle
+import struct
 
 import numpy as np
 
@@ -65,11 +69,17 @@ def _encode(text, encoding):
     return text.encode('latin-1')
 
 
+def _no_bytes():
+    return b''
+
+
 # What NumPy's pickles ask for, and what they get. `multiarray` and `numeric` moved in NumPy 2.
 _ALLOWED = {
     ('numpy', 'ndarray'): _Array,
     ('numpy', 'dtype'): _DType,
-    ('_codecs', 'encode'): _encode,  # how Python 3 writes bytes in a pickle that Python 2 can read
+    # how Python 3 writes bytes in a pickle that Python 2 can read
+    ('_codecs', 'encode'): _encode,
+    ('__builtin__', 'bytes'): _no_bytes,
 }
 for _core in ('numpy.core', 'numpy._core'):
     _ALLOWED[_core + '.multiarray', '_reconstruct'] = _reconstruct
@@ -77,7 +87,37 @@ for _core in ('numpy.core', 'numpy._core'):
     _ALLOWED[_core + '.numeric', '_frombuffer'] = _from_buffer
 
 
-class _Unpickler(pickle.Unpickler):
+class _File(object):
+    """A file that does not make room for more than is left of it."""
+
+    def __init__(self, file):
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self.readline = file.readline
+
+    def read(self, n):
+        if n > 1 << 16 and n > self._size - self._file.tell():
+            raise EOFError('it ends too early')
+        return self._file.read(n)
+
+
+class _Unpickler(pickle._Unpickler):
+
+    # Without what builds objects in other ways than by a call, refers to things outside of the
+    # file, or takes memory before there is anything to put into it.
+    dispatch = dict(pickle._Unpickler.dispatch)
+    for _code in (pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX,
+                  pickle.PERSID, pickle.BINPERSID, pickle.EXT1, pickle.EXT2, pickle.EXT4,
+                  pickle.NEXT_BUFFER, pickle.READONLY_BUFFER):
+        del dispatch[_code[0]]
+    del _code
+
+    def load_bytearray8(self):
+        size, = struct.unpack('<Q', self.read(8))
+        self.append(self.read(size))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def find_class(self, module, name):
         try:
@@ -85,15 +125,12 @@ class _Unpickler(pickle.Unpickler):
         except KeyError:
             raise _RefusedError('{}.{}'.format(module, name)) from None
 
-    def persistent_load(self, pid):
-        raise _RefusedError('an object kept outside of it')
-
 
 def load_dict(file, name):
     """Read one dictionary.
 
     Args:
-        file (file): The pickle, open for reading bytes.
+        file (file): The pickle, open for reading bytes, at its beginning. It can seek.
         name (str): What to call it in an error.
 
     Returns:
@@ -105,7 +142,7 @@ def load_dict(file, name):
             holds no dictionary.
     """
     try:
-        value = _Unpickler(file, encoding='bytes').load()
+        value = _Unpickler(_File(file), encoding='bytes').load()
     except _RefusedError as error:
         raise UserError('{} is refused: it asks for {}, and a data file needs nothing but plain '
                         'containers and arrays; get it from a source you trust'.format(name, error))

@@ -1,0 +1,240 @@
+import json
+import os
+import pathlib
+import threading
+
+import chainer
+import numpy as np
+import pytest
+
+import chainer_zoo
+from chainer_zoo import data
+from chainer_zoo.data import cifar10, pictures
+from chainer_zoo.errors import UserError
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / 'golden'
+CASES = json.loads((GOLDEN / 'pictures.json').read_text())
+CLASS_OF_CROP = {32: 'small', 128: 'big', 224: 'bigger'}
+
+
+@pytest.fixture(scope='module')
+def golden():
+    with np.load(str(GOLDEN / 'pictures.npz')) as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope='module')
+def x(golden):
+    """Five real pictures, several times: uint8 (20, 3, 32, 32)."""
+    return np.concatenate([golden['inputs'][:, ::a, :, ::b] for a in (1, -1) for b in (1, -1)])
+
+
+def choices_of(case):
+    interpolation = 'bicubic' if case['interpolation'] == 'cubic' else case['interpolation']
+    return pictures.Choices([case['size']], [interpolation], [case['top']], [case['left']], [False])
+
+
+def by_hand(picture, size, interpolation, top, left, flip, crop):
+    """Prepare one picture with Pillow, step by step as the original does; float64 (3, S, S)."""
+    Image = pytest.importorskip('PIL.Image')
+    low, high = picture.min(), picture.max()
+    scale = np.float32(255.0 / max(1, int(high) - int(low)))
+    stretched = ((picture - low).astype('f') * scale + np.float32(0.5)).astype(np.uint8)
+    filters = {'nearest': 0, 'bilinear': 2, 'bicubic': 3}
+    image = Image.fromarray(stretched.transpose(1, 2, 0)).resize((size, size), filters[interpolation])
+    y = np.asarray(image)[top:top + crop, left:left + crop].astype(np.float64)
+    y = (y - y.mean()) / np.sqrt(y.var() + 10)
+    return (y[:, ::-1] if flip else y).transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize('number', range(len(CASES)))
+def test_gives_what_the_original_gives(number, golden):
+    case = CASES[number]
+    prepare = pictures.Pictures(CLASS_OF_CROP[case['crop']]).prepare
+    y = prepare(golden['inputs'][case['input']][None], choices_of(case), case['crop'])[0]
+    assert y.dtype == np.float32 and y.shape == (3, case['crop'], case['crop'])
+    if case['crop'] == 224:
+        y = y[:, ::16, ::16]
+    exact = case['interpolation'] == 'nearest' or case['size'] == 32
+    np.testing.assert_allclose(y, golden['out_{:03d}'.format(number)], rtol=0,
+                               atol=5e-6 if exact else 0.06)
+
+
+@pytest.mark.parametrize('name', pictures.SIZE_CLASSES)
+def test_every_choice_is_carried_out_for_its_own_picture(name, x):
+    prepared = pictures.Pictures(name)
+    drawn = prepared.draw(len(x), np.random.RandomState(4))
+    y = prepared.prepare(x, drawn, prepared.sizes.crop)
+    for i, choice in enumerate(zip(*drawn)):
+        expected = by_hand(x[i], *choice, prepared.sizes.crop)
+        assert abs(y[i] - expected).max() < 0.06
+        # a grey level is at least 0.008: hardly a pixel is rounded otherwise
+        assert (abs(y[i] - expected) > 0.005).mean() < 0.005
+
+
+@pytest.mark.parametrize('name', pictures.SIZE_CLASSES)
+def test_the_test_pictures_are_resized_whole(name, x):
+    size = pictures.SIZE_CLASSES[name].test
+    y = pictures.Pictures(name).test(x[:3])
+    assert y.shape == (3, 3, size, size)
+    for i in range(3):
+        expected = by_hand(x[i], size, 'bilinear', 0, 0, False, size)
+        assert abs(y[i] - expected).max() < 0.06
+
+
+@pytest.mark.parametrize('name', pictures.SIZE_CLASSES)
+def test_the_way_of_the_gpu_gives_the_same_on_numpy(name, x):
+    prepared = pictures.Pictures(name)
+    drawn = pictures.Choices(*map(np.asarray, prepared.draw(len(x), np.random.RandomState(5))))
+    out = np.empty((len(x), 3, prepared.sizes.crop, prepared.sizes.crop), dtype=np.float32)
+    pictures._prepare_gpu(np, x, drawn, out)
+    difference = abs(out - prepared.prepare(x, drawn, prepared.sizes.crop))
+    # Sums of products in another order: now and then one is rounded to the next grey level.
+    assert difference.max() < 0.03
+    assert (difference > 1e-4).mean() < 1e-2
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('name', pictures.SIZE_CLASSES)
+def test_the_gpu_gives_what_the_cpu_gives(name, x):
+    cupy = pytest.importorskip('cupy')
+    prepared = pictures.Pictures(name)
+    for prepare in prepared.test, lambda x: prepared.train(x, np.random.RandomState(6)):
+        y = prepare(cupy.asarray(x))
+        assert isinstance(y, cupy.ndarray) and y.dtype == np.float32
+        difference = abs(cupy.asnumpy(y) - prepare(x))
+        assert difference.max() < 0.03
+        assert (difference > 1e-4).mean() < 1e-2
+
+
+def test_threads_and_chunks_change_nothing(x, monkeypatch):
+    prepared = pictures.Pictures('big')
+    drawn = prepared.draw(len(x), np.random.RandomState(0))
+    alone = np.concatenate([
+        prepared.prepare(x[i:i + 1], [c[i:i + 1] for c in drawn], 128) for i in range(len(x))])
+    monkeypatch.setattr(pictures, '_SHARE', 1 << 16)
+    monkeypatch.setattr(pictures, '_cores', lambda: 3)
+    together = prepared.prepare(x, drawn, 128)
+    assert (abs(together - alone) > 1e-5).mean() < 1e-3
+
+
+def test_one_object_serves_several_threads(x):
+    prepared = pictures.Pictures('small')
+    expected = [prepared.train(x, np.random.RandomState(i)) for i in range(8)]
+    wrong = []
+
+    def work(i):
+        for _ in range(20):
+            if not np.array_equal(prepared.train(x, np.random.RandomState(i)), expected[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_later_batches_leave_earlier_ones_alone(x):
+    prepared = pictures.Pictures('small')
+    first = prepared.train(x, np.random.RandomState(0))
+    kept = first.copy()
+    prepared.train(x[::-1].copy(), np.random.RandomState(1))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_each_picture_has_mean_zero_and_variance_just_below_one(x):
+    y = pictures.Pictures('bigger').train(x[:4], np.random.RandomState(0)).astype(np.float64)
+    np.testing.assert_allclose(y.mean(axis=(1, 2, 3)), 0, atol=1e-5)
+    variance = y.var(axis=(1, 2, 3))
+    assert (0.95 < variance).all() and (variance < 1).all()
+
+
+@pytest.mark.parametrize('level', [0, 7, 255])
+def test_an_even_picture_becomes_zero(level):
+    x = np.full((2, 3, 32, 32), level, dtype=np.uint8)
+    prepared = pictures.Pictures('small')
+    assert not prepared.test(x).any()
+    assert not prepared.train(x, np.random.RandomState(0)).any()
+
+
+def test_brightness_and_contrast_do_not_matter_as_a_picture_is_stretched(x):
+    dull = (x[:1] // 4 + 30).astype(np.uint8)
+    stretched = pictures.Pictures('small').test(dull)
+    span = float(dull.max()) - dull.min()
+    levels = np.floor((dull - dull.min()).astype('f') * np.float32(255 / span) + 0.5).astype('d')
+    expected = (levels - levels.mean()) / np.sqrt(levels.var() + 10)
+    np.testing.assert_allclose(stretched, expected, atol=1e-5)
+
+
+def test_draws_are_uniform_with_both_ends_and_bicubic_half_of_the_time():
+    n = 40000
+    drawn = pictures.Pictures('small').draw(n, np.random.RandomState(0))
+    sizes = np.bincount(drawn.size)
+    assert np.flatnonzero(sizes).tolist() == [32, 33, 34, 35, 36]
+    assert abs(sizes[32:] - n / 5).max() < 5 * np.sqrt(n * 0.16)
+    interpolation = np.array(drawn.interpolation)
+    for name, share in ('nearest', 0.25), ('bilinear', 0.25), ('bicubic', 0.5):
+        assert abs((interpolation == name).mean() - share) < 5 * np.sqrt(0.25 / n)
+    assert abs(drawn.flip.mean() - 0.5) < 5 * np.sqrt(0.25 / n)
+    for corner in drawn.top, drawn.left:
+        assert (corner >= 0).all() and (corner <= drawn.size - 32).all()
+        largest = np.bincount(corner[drawn.size == 36], minlength=5)
+        assert abs(largest - largest.sum() / 5).max() < 5 * np.sqrt(largest.sum() * 0.16)
+    assert abs(np.corrcoef(drawn.top[drawn.size == 36], drawn.left[drawn.size == 36])[0, 1]) < 0.06
+
+
+def test_the_same_generator_state_gives_the_same_batch(x):
+    prepared = pictures.Pictures('small')
+    one, same, other = (prepared.train(x, np.random.RandomState(s)) for s in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'float32', 'float64'])
+def test_gives_the_type_that_is_asked_for(dtype, x):
+    y = pictures.Pictures('small', dtype).test(x)
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, pictures.Pictures('small').test(x), rtol=1e-3)
+
+
+def test_pictures_of_another_size_are_shrunk(x):
+    large = x.repeat(3, axis=2).repeat(3, axis=3)
+    y = pictures.Pictures('small').test(large)
+    for i in range(3):
+        assert abs(y[i] - by_hand(large[i], 32, 'bilinear', 0, 0, False, 32)).max() < 0.06
+
+
+def test_an_empty_batch_stays_empty(x):
+    prepared = pictures.Pictures('big')
+    assert prepared.test(x[:0]).shape == (0, 3, 128, 128)
+    assert prepared.train(x[:0], np.random.RandomState(0)).shape == (0, 3, 128, 128)
+
+
+@pytest.mark.parametrize('wrong', [
+    np.zeros((2, 3, 32, 32), dtype=np.float32), np.zeros((3, 32, 32), dtype=np.uint8),
+    np.zeros((2, 1, 32, 32), dtype=np.uint8), np.zeros((2, 3, 32, 30), dtype=np.uint8)])
+def test_anything_but_square_uint8_colour_pictures_is_refused(wrong):
+    with pytest.raises(ValueError, match='uint8 pictures'):
+        pictures.Pictures('small').test(wrong)
+
+
+def test_an_unknown_size_class_is_refused_with_those_that_are_known():
+    with pytest.raises(UserError, match='small, big, bigger, huge'):
+        pictures.Pictures('tiny')
+
+
+def test_a_model_of_the_original_tests_as_the_original_logged(shared, cifar10_folder):
+    """Its run was tested on the first 50 of each class of test_batch, class after class."""
+    real = cifar10.read(str(cifar10_folder))
+    x, y = data.by_class(real.test_x, real.test_y)
+    first = np.concatenate([np.flatnonzero(y == label)[:50] for label in range(10)])
+    model = chainer_zoo.build('resnext', n_class=10, C=2, d=4)
+    chainer.serializers.load_npz(
+        os.path.join(str(shared), 'original', 'run', 'ResNext_10_2_2.model'), model)
+    with chainer.using_config('train', False), chainer.no_backprop_mode():
+        logits = model(pictures.Pictures('small').test(x[first]))
+    assert float(chainer.functions.softmax_cross_entropy(logits, y[first]).array) == \
+        pytest.approx(2.682735, abs=1e-5)
+    assert float(chainer.functions.accuracy(logits, y[first]).array) == pytest.approx(0.128, abs=1e-5)
