@@ -19,9 +19,7 @@ from chainer_zoo.errors import UserError
 
 chainer.global_config.chainer_zoo_onednn = False
 
-MODES = ('auto', 'onednn', 'numpy')
-
-_state = {'reason': None, 'tried': False, 'said': False}
+_state = {'reason': None, 'tried': False}
 
 
 def why_not():
@@ -88,34 +86,6 @@ def using(flag):
         _prepare()
     with chainer.using_config('chainer_zoo_onednn', bool(flag)):
         yield
-
-
-def use(mode):
-    """Choose what computes on the CPU, as ``--cpu`` does.
-
-    Args:
-        mode (str): 'onednn', 'numpy' (Chainer's own code), or 'auto': oneDNN where it loads, else
-            NumPy, and the reason is said once on the standard error.
-
-    Returns:
-        bool: whether oneDNN is on.
-
-    Raises:
-        ~chainer_zoo.errors.UserError: for another mode, or 'onednn' where it does not load.
-    """
-    if mode not in MODES:
-        raise UserError('--cpu {}: choose one of {}'.format(mode, ', '.join(MODES)))
-    if mode == 'auto' and not is_available():
-        if not _state['said']:
-            _state['said'] = True
-            sys.stderr.write(
-                'oneDNN is not used, the CPU will be slow: {}\n'.format(why_not()))
-        mode = 'numpy'
-    if mode == 'numpy':
-        disable()
-    else:
-        enable()
-    return mode == 'onednn' or mode == 'auto'
 
 
 def _after_fork():

@@ -40,6 +40,7 @@ from chainer_zoo.onednn import normalization
 from chainer_zoo.onednn import pooling
 
 NOT_HERE = None
+CHOSEN = object()  # Chainer's method goes on, with an implementation from here
 _SMALL = 1 << 14  # elements; below, NumPy's own sum is as fast
 
 
@@ -117,10 +118,13 @@ class WeightAndBiasGrad(function_node.FunctionNode):
         x, gy = inputs
         try:
             if is_on() and memory.is_plain(x, gy):
-                return convolution.backward_weights(
+                grads = convolution.backward_weights(
                     x, gy, self.W.shape, True, *_geometry(self.node))
+                _note(self, True)
+                return grads
         except convolution.Refused:
             pass
+        _note(self, False)
         gW, = self._weights_only().apply((x, gy))
         return gW.array, gy.sum(axis=(0, 2, 3))
 
@@ -202,9 +206,10 @@ def takes_batch_normalization(x, gamma, beta, axis):
 
 
 def _normalize(node, inputs):
-    if takes_batch_normalization(*inputs + (node.axis,)):
-        node._impl_selector = lambda node, inputs: BatchNormalizationImpl()
-    return NOT_HERE  # Chainer's method goes on with the implementation chosen here
+    if not takes_batch_normalization(*inputs + (node.axis,)):
+        return NOT_HERE
+    node._impl_selector = lambda node, inputs: BatchNormalizationImpl()
+    return CHOSEN
 
 
 def _normalize_fixed(node, inputs):
@@ -415,10 +420,10 @@ def _replace(owner, name, ours):
     def method(self, *args):
         if is_on():
             result = ours(self, *args)
-            if result is not NOT_HERE:
-                _note(self, True)
+            if name != 'backward':  # which computes nothing itself
+                _note(self, result is not NOT_HERE)
+            if result is not NOT_HERE and result is not CHOSEN:
                 return result
-            _note(self, False)
         return theirs(self, *args)
     setattr(owner, name, method)
 
