@@ -65,7 +65,7 @@ class GoogLeNetV2(chainer.Chain):
         than a channel's mean and the third's output is pooled as it is; 4e pools by average, not
         by maximum; 4c gives the 608 channels that the figure's columns add up to, where its row
         says 576; pools are padded and cover the whole map: 57, 29, 15 and 8 pixels a side instead
-        of 56, 28, 14 and 7; no auxiliary classifiers.
+        of 56, 28, 14 and 7; no auxiliary classifiers; convolutions have biases.
         From the original: none.
     """
 
