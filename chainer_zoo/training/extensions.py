@@ -20,14 +20,11 @@ from chainer_zoo.report import training_plots
 from chainer_zoo.training import snapshots
 from chainer_zoo.training.evaluation import evaluate
 from chainer_zoo.training.optimizer import set_rate
+from chainer_zoo.training.updater import epoch_of
+from chainer_zoo.training.updater import must_be_finite
 
 #: The model that did best on the test pictures; choosing by them flatters it, hence the name.
 BEST_MODEL = 'best-on-test.model'
-
-
-def epoch_of(updater):
-    """Return the epoch, from 1 on, that the last update belongs to."""
-    return updater.epoch if updater.is_new_epoch else updater.epoch + 1
 
 
 class Stop(object):
@@ -150,6 +147,7 @@ class Evaluation(extension.Extension):
         model = trainer.updater.get_optimizer('main').target
         self.last = evaluate(model, self.x, self.y, self.pictures, self.batch,
                              len(self.label_names))
+        must_be_finite(self.last.loss, 'test loss', trainer.updater)
         reporter.report({'validation/main/loss': self.last.loss,
                          'validation/main/accuracy': self.last.accuracy})
         for name, accuracy in zip(self.label_names, self.last.per_class):
@@ -278,6 +276,9 @@ class Snapshots(extension.Extension):
 
     def __call__(self, trainer):
         stopping = self.stop.asked  # before writing: a signal may come in between
+        # A ReLU may turn NaN into 0 and hide from the loss that the weights are lost.
+        for path, param in trainer.updater.get_optimizer('main').target.namedparams():
+            must_be_finite(float(param.array.sum()), 'sum of ' + path, trainer.updater)
         snapshots.save(snapshots.path_of(trainer.out, trainer.updater.iteration),
                        trainer, self.record)
         snapshots.keep_newest(trainer.out, self.keep)

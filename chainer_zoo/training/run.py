@@ -30,6 +30,7 @@ from chainer_zoo.training import record
 from chainer_zoo.training import snapshots
 from chainer_zoo.training.arguments import options_of
 from chainer_zoo.training.optimizer import make_optimizer
+from chainer_zoo.training.updater import epoch_of
 from chainer_zoo.training.updater import SplitBatchUpdater
 
 
@@ -194,7 +195,7 @@ def _trainer(args, entry, options, data, device, this, resumed):
         args.batch // args.test_batch_divide, label_names)
     log_report = chainer_extensions.LogReport(
         trigger=end, filename=None,
-        postprocess=lambda stats: stats.update(epoch=extensions.epoch_of(updater)))
+        postprocess=lambda stats: stats.update(epoch=epoch_of(updater)))
     legacy_log = Log.load(args.load_log) if args.load_log else Log(
         range(options['n_class']), data.train_y, data.test_y,
         '{}{}'.format(entry.name, options))
@@ -217,7 +218,8 @@ def _train(args, trainer, stop, this, command):
     """Run the trainer and say what came of it."""
     with write_whole(os.path.join(args.out, 'arguments.json')) as f:
         f.write(json.dumps(this, indent=4, sort_keys=True).encode())
-    with stop.listening():
+    # What overflows shows in the loss, where it becomes one line; NumPy need not warn as well.
+    with stop.listening(), np.errstate(over='ignore', invalid='ignore'):
         trainer.run(show_loop_exception_msg=False)
     if stop.saved:
         again = [word for word in command if word != '--resume'] + ['--resume']

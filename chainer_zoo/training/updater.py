@@ -9,6 +9,28 @@ from chainer.training import updaters
 from chainer_zoo.errors import UserError
 
 
+def epoch_of(updater):
+    """Return the epoch, from 1 on, that the last update belongs to."""
+    return updater.epoch if updater.is_new_epoch else updater.epoch + 1
+
+
+def must_be_finite(value, what, updater):
+    """Stop the run where a number is not finite.
+
+    Args:
+        value (float): the number.
+        what (str): what it is.
+        updater (chainer.training.Updater): says where the run is.
+
+    Raises:
+        UserError: it is infinite or NaN.
+    """
+    if not math.isfinite(value):
+        raise UserError(
+            'the {} is {} in epoch {}: go on from the last good snapshot (--resume) or start again '
+            'with a smaller rate (-lr)'.format(what, value, epoch_of(updater)))
+
+
 class SplitBatchUpdater(updaters.StandardUpdater):
     """Splits each batch into parts, sums their gradients and makes one update.
 
@@ -48,11 +70,7 @@ class SplitBatchUpdater(updaters.StandardUpdater):
             loss = self._loss(model, chainer.Variable(x), self.y[chosen]) / self.divide
             loss.backward(loss_scale=optimizer._loss_scale)
             total += float(loss.array)
-        if not math.isfinite(total):
-            raise UserError(
-                'the loss is {} in epoch {}, update {}: nothing was updated with it; start again '
-                'from the last good snapshot (--resume) or with a smaller rate (-lr)'.format(
-                    total, self.epoch + 1, self.iteration + 1))
+        must_be_finite(total, 'loss', self)
         optimizer.update()
         reporter.report({'loss': total}, model)
 

@@ -116,7 +116,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(finished, command, train, tmp_path):
     (['--resume', '/nowhere.npz'], 'no snapshot /nowhere.npz'),
     (['-m', '/nowhere.model'], '/nowhere.model'),
     (['--limit_train', '0'], 'at least 1'),
-    (['-lr', '1e30'], 'the loss is'),
+    (['-lr', '1e30'], 'is nan in epoch 1'),
 ])
 def test_what_is_wrong_gives_one_line_and_status_2(train, tmp_path, arguments, said):
     process = train('-p', tmp_path / 'out', '-e', 2, *arguments)
