@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import chainer
 import numpy as np
 import tqdm
 from chainer import reporter
@@ -249,6 +250,37 @@ class RandomState(extension.Extension):
         noise.generator.serialize(serializer['noise'])
         for name, rng in (('pictures', self.rng), ('numpy', np.random.mtrand._rand)):
             serialize_rng(serializer[name], rng)
+
+
+class Mixed16State(extension.Extension):
+    """Carries what Chainer leaves out of snapshots: float32 parameters and the loss scale.
+
+    Args:
+        optimizer (chainer.Optimizer): updates float16 parameters in float32.
+    """
+
+    trigger = (1, 'epoch')
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+
+    def __call__(self, trainer):
+        """Do nothing: this is here for its state."""
+
+    def serialize(self, serializer):
+        optimizer = self.optimizer
+        optimizer._loss_scale = float(serializer('loss_scale', float(optimizer._loss_scale)))
+        optimizer._loss_scaling_isnan_ever = bool(serializer(
+            'was_too_large', int(optimizer._loss_scaling_isnan_ever)))
+        for path, param in optimizer.target.namedparams():
+            if param.dtype != np.float16:
+                continue
+            # Chainer makes them at the first update, out of the float16 ones
+            master = param.update_rule._fp32_param
+            if master is None:
+                master = chainer.Parameter(param.array.astype(np.float32), name=param.name)
+                param.update_rule._fp32_param = master
+            serializer(path, master.array)
 
 
 class Snapshots(extension.Extension):

@@ -7,21 +7,30 @@ class SkippingMomentumSGD(optimizers.MomentumSGD):
     """Momentum SGD that leaves parameters without a gradient alone.
 
     When a block is dropped for a batch its parameters have no gradient. Chainer's momentum SGD
-    would take zeros for it, so momentum and weight decay would still move them; the original
-    updates such parameters not at all (one optimizer a link, skipped without a gradient).
+    takes zeros for it, so momentum and weight decay would still move them; the original updates
+    such parameters not at all (one optimizer a link, skipped without a gradient).
     """
 
-    def reallocate_cleared_grads(self):
-        """Do not make gradients of zeros."""
+    def update(self, *args, **kwds):
+        """Update the parameters that have a gradient; see Chainer's method."""
+        dropped = [param.update_rule for param in self.target.params() if param.grad is None]
+        for rule in dropped:
+            rule.enabled = False
+        try:
+            super(SkippingMomentumSGD, self).update(*args, **kwds)
+        finally:
+            for rule in dropped:
+                rule.enabled = True
 
 
-def make_optimizer(recipe, model, lr=None):
+def make_optimizer(recipe, model, lr=None, mixed16=False):
     """Return the optimizer that ``recipe`` names, set up for ``model``, at its first epoch's rate.
 
     Args:
         recipe (chainer_zoo.catalog.Recipe): the model's recipe.
         model (chainer.Chain): the model.
         lr (float): the rate to start from, if not the recipe's.
+        mixed16 (bool): update float16 parameters in float32, with dynamic loss scaling.
 
     Returns:
         chainer.Optimizer: with weight decay, then clipping, as hooks.
@@ -32,7 +41,11 @@ def make_optimizer(recipe, model, lr=None):
     else:
         kind = SkippingMomentumSGD if recipe.skip_dropped else optimizers.MomentumSGD
         optimizer = kind(momentum=recipe.momentum)
+    if mixed16:
+        optimizer.use_fp32_update()
     optimizer.setup(model)
+    if mixed16:
+        optimizer.loss_scaling()
     optimizer.add_hook(optimizer_hooks.WeightDecay(recipe.weight_decay))
     if recipe.clip is not None:
         optimizer.add_hook(optimizer_hooks.GradientClipping(recipe.clip))

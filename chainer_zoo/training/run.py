@@ -175,9 +175,8 @@ def _trainer(args, entry, options, data, device, this, resumed):
     iterator = RandomBatches(len(data.train_x), args.batch, np.random.RandomState(args.seed + 2))
     per_epoch = len(data.train_x) // args.batch
     iterator.iteration = (args.start_epoch - 1) * per_epoch
-    optimizer = make_optimizer(entry.recipe, model, args.lr)
-    if args.dtype == 'mixed16':
-        optimizer.loss_scaling()
+    mixed16 = args.dtype == 'mixed16'
+    optimizer = make_optimizer(entry.recipe, model, args.lr, mixed16)
     updater = SplitBatchUpdater(
         iterator, optimizer, device.send(data.train_x), device.send(data.train_y), pictures, rng,
         args.train_batch_divide)
@@ -209,6 +208,8 @@ def _trainer(args, entry, options, data, device, this, resumed):
         os.path.join(args.out, 'model'), lambda epoch: entry.model_file(options, epoch),
         evaluation, args.keep), trigger=end)
     trainer.extend(extensions.RandomState(rng))
+    if mixed16:
+        trainer.extend(extensions.Mixed16State(optimizer))
     trainer.extend(extensions.Progress(total, label_names))
     trainer.extend(extensions.Snapshots(this, stop, args.snapshot_every, args.keep))
     return trainer, stop

@@ -75,6 +75,17 @@ def test_a_run_goes_on_to_a_later_epoch(finished, train, tmp_path):
     assert without_time(tmp_path / 'run' / 'log') == without_time(whole / 'log')
 
 
+@pytest.mark.slow
+def test_mixed16_trains_and_goes_on_with_the_same_bits(train, tmp_path):
+    mixed = ['--dtype', 'mixed16', '--limit_train', 40, '--limit_test', 10]
+    assert train('-e', 2, '-p', tmp_path / 'whole', *mixed).returncode == 0
+    assert train('-e', 1, '-p', tmp_path / 'parts', *mixed).returncode == 0
+    assert train('-e', 2, '-p', tmp_path / 'parts', '--resume', *mixed).returncode == 0
+    log = without_time(tmp_path / 'whole' / 'log')
+    assert np.isfinite(log[-1]['main/loss'])
+    assert without_time(tmp_path / 'parts' / 'log') == log
+
+
 def test_a_saved_model_starts_another_run(finished, train, tmp_path):
     out, _ = finished
     process = train('-m', out / 'model' / 'ResNext_10_2_2.model', '-l', out / 'log.json',

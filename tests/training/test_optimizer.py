@@ -1,0 +1,75 @@
+"""From a recipe to updates."""
+import chainer
+import numpy as np
+import pytest
+
+import chainer_zoo
+from chainer_zoo.catalog import Recipe
+from chainer_zoo.training.optimizer import make_optimizer
+from chainer_zoo.training.optimizer import set_rate
+
+
+class Two(chainer.Chain):
+    """Two numbers."""
+
+    def __init__(self):
+        super(Two, self).__init__()
+        with self.init_scope():
+            self.a = chainer.Parameter(np.ones(1, dtype=np.float32))
+            self.b = chainer.Parameter(np.ones(1, dtype=np.float32))
+
+
+def update(optimizer, a, b):
+    """Make one update with these gradients; None is none."""
+    for param, grad in ((optimizer.target.a, a), (optimizer.target.b, b)):
+        param.grad = None if grad is None else np.full(1, grad, dtype=np.float32)
+    optimizer.update()
+
+
+def test_one_update_by_hand():
+    optimizer = make_optimizer(Recipe(lr=0.5, epochs=1, weight_decay=0.1), Two())
+    update(optimizer, 1.0, 2.0)
+    update(optimizer, 1.0, 2.0)
+    # v = -0.5 * (1 + 0.1 * 1) = -0.55; then v = 0.9 * -0.55 - 0.5 * (1 + 0.1 * 0.45)
+    assert float(optimizer.target.a.array[0]) == pytest.approx(
+        1 - 0.55 + (0.9 * -0.55 - 0.5 * (1 + 0.1 * 0.45)), rel=1e-6)
+
+
+def test_what_was_dropped_keeps_its_value_and_its_momentum():
+    recipe = Recipe(lr=0.5, epochs=1, weight_decay=0.1, skip_dropped=True)
+    optimizer = make_optimizer(recipe, Two())
+    update(optimizer, 1.0, 1.0)
+    before = float(optimizer.target.b.array[0]), float(optimizer.target.b.update_rule.state['v'][0])
+    update(optimizer, 1.0, None)
+    assert before == (float(optimizer.target.b.array[0]),
+                      float(optimizer.target.b.update_rule.state['v'][0]))
+    update(optimizer, 1.0, 1.0)  # and it is not lost for later
+    assert float(optimizer.target.b.array[0]) != before[0]
+
+
+def test_without_skipping_an_absent_gradient_counts_as_zero():
+    optimizer = make_optimizer(Recipe(lr=0.5, epochs=1, weight_decay=0.1), Two())
+    update(optimizer, 1.0, 1.0)
+    before = float(optimizer.target.b.array[0])
+    update(optimizer, 1.0, None)
+    assert float(optimizer.target.b.array[0]) != before
+
+
+def test_gradients_are_clipped_behind_weight_decay():
+    optimizer = make_optimizer(Recipe(lr=1.0, epochs=1, weight_decay=1.0, clip=1.0, momentum=0.0),
+                               Two())
+    update(optimizer, 2.0, 3.0)  # with decay 3 and 4, whose norm is 5
+    assert float(optimizer.target.a.array[0]) == pytest.approx(1 - 3 / 5)
+    assert float(optimizer.target.b.array[0]) == pytest.approx(1 - 4 / 5)
+
+
+def test_weights_of_weighted_residuals_go_at_their_own_rate():
+    model = chainer_zoo.build('weighted_resnet', depth=10)
+    recipe = chainer_zoo.entry('weighted_resnet').recipe
+    optimizer = make_optimizer(recipe, model)
+    for epoch, alpha, rest in ((1, 0.001, 0.1), (82, 0.0001, 0.01)):
+        set_rate(optimizer, recipe, epoch)
+        rates = {param.update_rule.hyperparam.lr for param in model.params()
+                 if param.shape == (1, 1, 1, 1)}
+        assert len(rates) == 1 and rates.pop() == pytest.approx(alpha)
+        assert optimizer.lr == pytest.approx(rest)
