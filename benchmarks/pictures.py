@@ -2,9 +2,9 @@
 
     python benchmarks/pictures.py [--batch N] [--repeat N] [--clock wall|cpu] [-g GPU]
 
-For each size class and both uses, pictures per second: ``batch`` is this project's way, with matrices
-over the whole batch; ``one by one`` does the same work with Pillow, picture after picture, in
-the original's steps (without what the original does beside them: keeping a record of each step
+For each size class and both uses, pictures per second: ``batch`` is this project's way, with
+matrices over the whole batch; ``one by one`` does the same work with Pillow, picture after
+picture, in the original's steps (without what the original does beside them: keeping a record of each step
 and seeding its generator from the operating system before each choice). They take turns, and
 the shortest of N counts. On a machine that is busy with other things, ``--clock cpu`` counts
 processor time; then threads gain nothing. With ``-g`` the batch is prepared on that GPU.
@@ -76,7 +76,8 @@ def main():
         zeros = [0] * args.batch
         whole = [sizes.test] * args.batch, ['bilinear'] * args.batch, zeros, zeros, zeros
         for use, function, choices, crop in (
-                ('train', lambda: prepared.train(sent, np.random.RandomState(0)), drawn, sizes.crop),
+                ('train', lambda: prepared.train(sent, np.random.RandomState(0)), drawn,
+                 sizes.crop),
                 ('test', lambda: prepared.test(sent), whole, sizes.test)):
             ours, theirs = shortest(function, lambda: one_by_one(x, choices, crop))
             print('{:<14} {:>10.0f} {:>12.0f} {:>7.1f}'.format(

@@ -28,8 +28,8 @@ def read(path=None, download=True, progress=True, url=URL, md5=MD5):
     """Read CIFAR-10.
 
     Args:
-        path (str): The official ``cifar-10-python.tar.gz``, the extracted ``cifar-10-batches-py``, or a
-            folder with one of them in it. None: a copy in Chainer's dataset folder
+        path (str): The official ``cifar-10-python.tar.gz``, the extracted ``cifar-10-batches-py``,
+            or a folder with one of them in it. None: a copy in Chainer's dataset folder
             (``CHAINER_DATASET_ROOT``, else ``~/.chainer/dataset``), where Chainer's own get_cifar10
             keeps its archive too.
         download (bool): Whether to download it where ``path`` is None and there is no copy.
@@ -64,7 +64,8 @@ def read(path=None, download=True, progress=True, url=URL, md5=MD5):
 
 def find_copy():
     """Return the path of a copy in Chainer's dataset folder, or None where there is none."""
-    cached = hashlib.md5(URL.encode('utf-8')).hexdigest()  # as chainer.dataset.cached_download names it
+    # as chainer.dataset.cached_download names what it keeps
+    cached = hashlib.md5(URL.encode('utf-8')).hexdigest()
     root = chainer_download.get_dataset_root()
     for path in (os.path.join(_own_folder(), _FOLDER), os.path.join(_own_folder(), _ARCHIVE),
                  os.path.join(root, _FOLDER), os.path.join(root, _ARCHIVE),
@@ -92,7 +93,8 @@ def _download(url, md5, download, progress):
     raise UserError(
         'no CIFAR-10: {}. Three ways to go on: give --data PATH with the official {} or the folder '
         '{}; or put the archive at {} (or mend the connection and start again); or give '
-        '--dataset shapes to use the built-in drawn pictures'.format(reason, _ARCHIVE, _FOLDER, path))
+        '--dataset shapes to use the built-in drawn pictures'.format(
+            reason, _ARCHIVE, _FOLDER, path))
 
 
 def _folder_files(folder):
@@ -102,7 +104,8 @@ def _folder_files(folder):
         try:
             file = open(path, 'rb')
         except FileNotFoundError:
-            raise UserError('{} is missing: {} must hold {}'.format(path, folder, ', '.join(_FILES)))
+            raise UserError('{} is missing: {} must hold {}'.format(
+                path, folder, ', '.join(_FILES)))
         except OSError as error:
             raise UserError('{} cannot be read: {}'.format(path, error.strerror))
         with file:
@@ -211,13 +214,15 @@ def _batch(content, path):
             raise UserError('{} has no {!r}: it is not a batch of CIFAR-10'.format(path, key))
     x = content['data']
     if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.shape[1:] != (_PIXELS,):
-        raise UserError('{} has pictures {}: expected uint8 (N, {})'.format(path, _kind(x), _PIXELS))
+        raise UserError('{} has pictures {}: expected uint8 (N, {})'.format(
+            path, _kind(x), _PIXELS))
     try:
         y = np.asarray(content['labels'])
     except ValueError:  # lists of unequal length
         y = np.asarray([])
     if y.shape != (len(x),) or (y.size and y.dtype.kind not in 'iu'):
-        raise UserError('{} has labels {}: expected {} whole numbers'.format(path, _kind(y), len(x)))
+        raise UserError('{} has labels {}: expected {} whole numbers'.format(
+            path, _kind(y), len(x)))
     return x, y.astype(np.int32)
 
 

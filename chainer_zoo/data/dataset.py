@@ -10,8 +10,8 @@ Dataset = collections.namedtuple(
 Dataset.__doc__ = """Pictures and labels to train and to test with.
 
 ``train_x`` uint8 (N, 3, H, W), 0..255, red, green, blue; ``train_y`` int32 (N,), an index into
-``label_names`` (tuple of str); ``test_x`` and ``test_y`` likewise; ``source`` (str) says in words for
-people where it comes from."""
+``label_names`` (tuple of str); ``test_x`` and ``test_y`` likewise; ``source`` (str) says in words
+for people where it comes from."""
 
 
 def limit(dataset, train=None, test=None):
@@ -30,7 +30,8 @@ def limit(dataset, train=None, test=None):
     """
     for name, n in (('training', train), ('test', test)):
         if n is not None and n < 1:
-            raise UserError('cannot limit the {} pictures to {}: at least 1 is needed'.format(name, n))
+            raise UserError('cannot limit the {} pictures to {}: at least 1 is needed'.format(
+                name, n))
     return dataset._replace(
         train_x=dataset.train_x[:train], train_y=dataset.train_y[:train],
         test_x=dataset.test_x[:test], test_y=dataset.test_y[:test])
@@ -39,8 +40,8 @@ def limit(dataset, train=None, test=None):
 def by_class(x, y):
     """Return pictures and labels class by class, in file order within a class.
 
-    The original's trainer does so from February 2018 on (data_init of nutszebra_cifar10.py); the one
-    that made the article's figures keeps the order of the files, and so does this project.
+    The original's trainer does so from February 2018 on (data_init of nutszebra_cifar10.py); the
+    one that made the article's figures keeps the order of the files, and so does this project.
     The order changes no result: training draws from all pictures alike, and in test mode
     each picture is judged by itself. Only a run with the original's later trainer, whose
     pictures are counted in this order, needs it.

@@ -25,9 +25,9 @@ def md5_of(path):
 def download(url, path, md5, tries=3, timeout=30, progress=True):
     """Download a file, whole or not at all.
 
-    What has come so far is kept beside ``path``, with ``.part`` added, and the next try goes on behind it
-    where the server can do that (HTTP Range), even in another run. Only a file with the right
-    sum gets its name. A second process that wants the same file waits.
+    What has come so far is kept beside ``path``, with ``.part`` added, and the next try goes on
+    behind it where the server can do that (HTTP Range), even in another run. Only a file with the
+    right sum gets its name. A second process that wants the same file waits.
 
     Args:
         url (str): Where from.

@@ -11,8 +11,10 @@ from chainer_zoo.data import resample
 from chainer_zoo.errors import UserError
 
 SizeClass = collections.namedtuple('SizeClass', 'low high crop test')
-SizeClass.__doc__ = """Pixels a side: training resizes to ``low``..``high`` (both included) and cuts out
-``crop``; testing resizes to ``test`` and cuts nothing out."""
+SizeClass.__doc__ = """Pixels a side.
+
+Training resizes to ``low``..``high`` (both included) and cuts out ``crop``; testing resizes to
+``test`` and cuts nothing out."""
 
 # The original's nutszebra_data_augmentation.py, classes DataAugmentationCifar10Normalize*.
 SIZE_CLASSES = {
@@ -58,9 +60,9 @@ class Pictures(object):
     Source: the original's nutszebra_data_augmentation_picture.py, as of March 2017.
 
     Differences:
-        - Resizing is a product with matrices in float32; the original calls Pillow through SciPy. At the
-          sizes of 'small' hardly one value in 3,000, at the others one in 300, comes out a grey
-          level higher or lower.
+        - Resizing is a product with matrices in float32; the original calls Pillow by way of SciPy.
+          At the sizes of 'small' not one value in 3,000, at the others not one in 300, comes out a
+          grey level higher or lower.
         - All random choices come from the generator that is passed in. The original seeds its
           generator anew from the operating system before each choice, so that no run repeats.
 
@@ -140,6 +142,9 @@ class Pictures(object):
                 x.dtype, x.shape))
         xp = backend.get_array_module(x)
         choices = Choices(*[np.asarray(choice) for choice in choices])
+        corners = np.array([choices.top, choices.left])
+        if (corners < 0).any() or (corners + crop > choices.size).any():
+            raise ValueError('a crop of {0}x{0} reaches over the edge of its picture'.format(crop))
         out = xp.empty((len(x), 3, crop, crop), dtype=self.dtype)
         if xp is not np:
             _prepare_gpu(xp, x, choices, out)
@@ -157,7 +162,7 @@ class Pictures(object):
         return out
 
     def _prepare_cpu(self, x, choices, out):
-        """Write the prepared ``x`` into ``out`` (B, 3, S, S), in memory that no other thread uses."""
+        """Write the prepared ``x`` into ``out``, with memory that no other thread uses now."""
         memory = self._memories.pop() if self._memories else _Memory()
         if len(x):
             _prepare_cpu(x, choices, out, memory)
@@ -281,7 +286,8 @@ def _prepare_cpu(x, choices, out, memory):
 def _blocks(choices, old, crop):
     """Return two functions, for rows and for columns, of the part of a batch that is resized.
 
-    Each yields pairs of slices: a block of the resized pictures, and what it needs of the small ones.
+    Each returns pairs of slices: a block of the resized pictures, and what it needs of the small
+    ones.
     """
     start = np.arange(0, crop, _BLOCK)
     stop = np.minimum(start + _BLOCK, crop)

@@ -9,8 +9,8 @@ import functools
 
 import numpy as np
 
-# Pillow holds a weight as a whole number of 2 ** -22 (PRECISION_BITS in its Resample.c). A picture that
-# is enlarged bilinearly often comes out exactly halfway between two grey levels, up to once in
+# Pillow holds a weight as a whole number of 2 ** -22 (PRECISION_BITS in its Resample.c). A picture
+# that is enlarged bilinearly often comes out exactly halfway between two grey levels, up to once in
 # 18 values, and then this rounding of the weights decides which level Pillow takes. A sum in
 # float32 is too coarse to notice it, so it is exaggerated, up to _LEEWAY / new times: this moves a
 # value by 255 * 2 ** -23 * _LEEWAY / new = 1 / (4 * new) at most, and what is not halfway is at

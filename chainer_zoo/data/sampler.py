@@ -8,15 +8,16 @@ from chainer_zoo.errors import UserError
 class RandomBatches(dataset.Iterator):
     """Draws batches of indices as the original: each from all pictures, whatever was drawn before.
 
-    An epoch is ``int(n / batch_size)`` draws, each the beginning of a fresh random permutation of all
-    ``n`` pictures. So all batches are full, none has a picture twice, and within an epoch some
+    An epoch is ``int(n / batch_size)`` draws, each the beginning of a fresh random permutation of
+    all ``n`` pictures. So all batches are full, none has a picture twice, and within an epoch some
     pictures come several times and others not at all.
 
     Source: yield_random_batch_samples of the original's nutszebra_sampling.py, as of March 2017.
 
     Differences:
-        - The draws come from ``rng``. The original seeds its generator anew from the operating system
-          before each draw, so that no run repeats; with that left out, the indices are the same.
+        - The draws come from ``rng``. The original seeds its generator anew from the operating
+          system before each draw, so that no run repeats; with that left out, the indices are the
+          same.
 
     Args:
         n (int): Number of pictures.
@@ -80,9 +81,9 @@ class RandomBatches(dataset.Iterator):
         for name in ('n', 'batch_size'):
             value = int(serializer(name, getattr(self, name)))
             if value != getattr(self, name):
-                raise UserError('cannot resume: the run was saved with {} = {} and this one has {}; '
-                                'give it the same data and batch size'.format(
-                                    name, value, getattr(self, name)))
+                raise UserError(
+                    'cannot resume: the run was saved with {} = {} and this one has {}; give it '
+                    'the same data and batch size'.format(name, value, getattr(self, name)))
         self.iteration = int(serializer('iteration', self.iteration))
         serialize_rng(serializer['rng'], self._rng)
 
@@ -99,4 +100,5 @@ def serialize_rng(serializer, rng):
     position = serializer('position', position)
     has_gauss = serializer('has_gauss', has_gauss)
     gauss = serializer('gauss', gauss)
-    rng.set_state((name, np.asarray(key, dtype=np.uint32), int(position), int(has_gauss), float(gauss)))
+    rng.set_state((name, np.asarray(key, dtype=np.uint32), int(position), int(has_gauss),
+                   float(gauss)))

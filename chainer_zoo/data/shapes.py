@@ -1,7 +1,7 @@
 """The built-in pictures: ten drawn shapes, to try things out without a network.
 
-Each picture, 32x32 and in colour, shows one shape of any position, size, angle and colour on a shaded
-background, with small clutter behind and before it and noise over all. The class is the
+Each picture, 32x32 and in colour, shows one shape of any position, size, angle and colour on a
+shaded background, with small clutter behind and before it and noise over all. The class is the
 shape alone: no colour, brightness or place gives it away.
 """
 import numpy as np
@@ -23,7 +23,7 @@ def _disc(u, v, radius):
 
 
 def _regular(u, v, corners, radius):
-    """Return the distance from a regular polygon whose sides are ``radius`` away from its centre."""
+    """Return the distance from a regular polygon, its sides ``radius`` away from its centre."""
     angles = 2 * np.pi * np.arange(corners) / corners
     return np.max([u * np.sin(a) - v * np.cos(a) for a in angles], axis=0) - radius
 

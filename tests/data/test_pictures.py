@@ -4,6 +4,7 @@ import pathlib
 import threading
 
 import chainer
+import chainer.functions as F
 import numpy as np
 import pytest
 
@@ -42,7 +43,8 @@ def by_hand(picture, size, interpolation, top, left, flip, crop):
     scale = np.float32(255.0 / max(1, int(high) - int(low)))
     stretched = ((picture - low).astype('f') * scale + np.float32(0.5)).astype(np.uint8)
     filters = {'nearest': 0, 'bilinear': 2, 'bicubic': 3}
-    image = Image.fromarray(stretched.transpose(1, 2, 0)).resize((size, size), filters[interpolation])
+    image = Image.fromarray(stretched.transpose(1, 2, 0))
+    image = image.resize((size, size), filters[interpolation])
     y = np.asarray(image)[top:top + crop, left:left + crop].astype(np.float64)
     y = (y - y.mean()) / np.sqrt(y.var() + 10)
     return (y[:, ::-1] if flip else y).transpose(2, 0, 1)
@@ -224,6 +226,13 @@ def test_anything_but_square_uint8_colour_pictures_is_refused(wrong):
         pictures.Pictures('small').test(wrong)
 
 
+@pytest.mark.parametrize('top, left', [(2, 0), (0, 2), (-1, 0)])
+def test_a_crop_over_the_edge_is_refused(top, left, x):
+    choices = pictures.Choices([33], ['nearest'], [top], [left], [False])
+    with pytest.raises(ValueError, match='over the edge'):
+        pictures.Pictures('small').prepare(x[:1], choices, 32)
+
+
 def test_an_unknown_size_class_is_refused_with_those_that_are_known():
     with pytest.raises(UserError, match='small, big, bigger, huge'):
         pictures.Pictures('tiny')
@@ -239,6 +248,7 @@ def test_a_model_of_the_original_tests_as_the_original_logged(shared, cifar10_fo
         os.path.join(str(shared), 'original', 'run', 'ResNext_10_2_2.model'), model)
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         logits = model(pictures.Pictures('small').test(x[first]))
-    assert float(chainer.functions.softmax_cross_entropy(logits, y[first]).array) == \
-        pytest.approx(2.682735, abs=1e-5)
-    assert float(chainer.functions.accuracy(logits, y[first]).array) == pytest.approx(0.128, abs=1e-5)
+        loss = float(F.softmax_cross_entropy(logits, y[first]).array)
+        accuracy = float(F.accuracy(logits, y[first]).array)
+    assert loss == pytest.approx(2.682735, abs=1e-5)
+    assert accuracy == pytest.approx(0.128, abs=1e-5)

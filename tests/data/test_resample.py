@@ -3,8 +3,8 @@ import pytest
 
 from chainer_zoo.data import resample
 
-SIZES = [(32, 33), (32, 36), (32, 48), (32, 128), (32, 301), (32, 384), (32, 512), (40, 32), (100, 32),
-         (1, 5)]
+SIZES = [(32, 33), (32, 36), (32, 48), (32, 128), (32, 301), (32, 384), (32, 512), (40, 32),
+         (100, 32), (1, 5)]
 
 
 @pytest.mark.parametrize('old, new', SIZES)
