@@ -189,7 +189,7 @@ def depthwise_convolution(x, W, stride=1, pad=0):
     if not all(0 <= p < k for p, k in zip(pad, W.shape[2:])):
         raise UserError('a depthwise convolution with kernels of {} x {} cannot have pad {}: give '
                         'less than the kernel'.format(W.shape[2], W.shape[3], pad))
-    on_cpu = isinstance(x.array, np.ndarray)
+    on_cpu = chainer.backend.get_array_module(x) is np
     if not on_cpu or (onednn.is_enabled() and x.dtype == np.float32):
         return F.convolution_2d(x, W, None, stride, pad, groups=len(W))
     y, = DepthwiseConvolution(pad).apply((x, W))

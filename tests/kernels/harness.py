@@ -47,45 +47,58 @@ class Kernels(object):
         self.sources = {}
 
     def elementwise(self, in_params, out_params, operation, name, **kwargs):
+        """Return a kernel, to be called with its inputs and, if not to be made, its outputs."""
         kernel = cupy.ElementwiseKernel(in_params, out_params, operation, name, **kwargs)
         return lambda *args, **keywords: self._launch(kernel, args, **keywords)
 
     def _launch(self, kernel, args, size=None):
-        assert len(args) == kernel.nargs, kernel.name
+        assert len(args) in (kernel.nin, kernel.nargs), kernel.name
         args = list(args)
-        params = kernel.params[:-1]
-        looped = [k for k, (p, a) in enumerate(zip(params, args))
+        looped = [k for k, (p, a) in enumerate(zip(kernel.params, args))
                   if isinstance(a, np.ndarray) and not p.raw]
-        # CuPy takes a size where all arrays are raw, and only there
+        # CuPy takes a size where all arrays are raw, and only there.
         assert bool(looped) == (size is None), kernel.name
         shape = (size,) if size is not None else np.broadcast_shapes(
             *[args[k].shape for k in looped])
+        types = [a.dtype.type if isinstance(a, np.ndarray) else None for a in args]
+        in_types, out_types, type_map = kernel._decide_params_type(
+            tuple(types[:kernel.nin]), tuple(types[kernel.nin:]))
+        args.extend(self.empty(shape, t) for t in out_types[len(args) - kernel.nin:])
         outs = args[kernel.nin:]
-        if 0 in shape:
-            return outs
+        if 0 not in shape:
+            self._launch_code(kernel, args, in_types, type_map, shape)
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def empty(self, shape, dtype):
+        """Return the array for a result that the caller has not given."""
+        return np.empty(shape, dtype)
+
+    def _launch_code(self, kernel, args, in_types, type_map, shape):
+        looped = []
+        for k, p in enumerate(kernel.params[:-1]):
+            if isinstance(args[k], np.ndarray):
+                if not p.raw:
+                    looped.append(k)
+                    if args[k].shape != shape:
+                        assert k < kernel.nin, kernel.name
+                        args[k] = np.broadcast_to(args[k], shape)
+            else:
+                value = in_types[k](args[k])
+                assert np.dtype(in_types[k]).kind == 'f' or int(value) == int(args[k]), p.name
+                args[k] = value
         if looped and all(args[k].flags.c_contiguous for k in looped):
-            shape = (int(np.prod(shape)),)  # CuPy drops axes that it does not need
+            shape = (int(np.prod(shape)),)  # CuPy drops the axes that it does not need
             for k in looped:
                 args[k] = args[k].reshape(shape)
-        types = [a.dtype.type if isinstance(a, np.ndarray) else None for a in args]
-        in_types, _, type_map = kernel._decide_params_type(
-            tuple(types[:kernel.nin]), tuple(types[kernel.nin:]))
-        infos = []
-        for k, a in enumerate(args):
-            if isinstance(a, np.ndarray):
-                info = (ARRAY, cupy.ndarray, a.dtype.type, a.ndim, a.flags.c_contiguous, True)
-            else:
-                args[k] = in_types[k](a)
-                assert int(args[k]) == int(a), 'argument {} does not hold {}'.format(
-                    params[k].name, a)
-                info = (SCALAR, _scalar.CScalar, in_types[k], 0, True, True)
-            infos.append(_kernel._ArgInfo(*info))
-        infos.append(_kernel._ArgInfo(INDEXER, _carray.Indexer, None, len(shape), True, True))
+        infos = [
+            (ARRAY, cupy.ndarray, a.dtype.type, a.ndim, a.flags.c_contiguous, True)
+            if isinstance(a, np.ndarray) else (SCALAR, _scalar.CScalar, type(a), 0, True, True)
+            for a in args] + [(INDEXER, _carray.Indexer, None, len(shape), True, True)]
         code = _kernel._get_elementwise_kernel_code(
-            tuple(infos), type_map, kernel.params, kernel.operation, kernel.name, kernel.preamble)
+            tuple(_kernel._ArgInfo(*info) for info in infos), type_map, kernel.params,
+            kernel.operation, kernel.name, kernel.preamble)
         self.sources[code] = kernel.name
         self._run(code, kernel.name, args, shape)
-        return outs
 
     def _run(self, code, name, args, shape):
         values, text = [], []

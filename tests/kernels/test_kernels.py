@@ -12,7 +12,7 @@ from chainer_zoo.functions.swapout import Swapout
 from chainer_zoo.functions.swapout import SwapoutGrad
 import function_cases
 
-pytestmark = pytest.mark.kernels
+pytestmark = [pytest.mark.kernels, pytest.mark.filterwarnings('ignore:invalid value')]
 
 DTYPES = 'float16', 'float32', 'float64'
 LAYOUTS = 'contiguous', 'channels last', 'strided'

@@ -9,6 +9,7 @@ import pytest
 
 import chainer_zoo
 from chainer_zoo import initializers
+from chainer_zoo.data.pictures import SIZE_CLASSES
 from chainer_zoo.functions import noise
 from chainer_zoo.report import golden
 from chainer_zoo.training.optimizer import make_optimizer
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.gpu
 FOLDER = pathlib.Path(__file__).parents[1] / 'golden' / 'models'
 CASES = [case for case in map(golden.Golden, sorted(FOLDER.glob('*.json')))
          if case.logits is not None]
-SIDE = {'vgg_a': 224, 'inception_v4': 299, 'xception': 299}  # where 32 is too small
 
 
 @pytest.mark.parametrize('case', CASES, ids=lambda case: case.case)
@@ -33,14 +33,15 @@ def test_logits_gradients_statistics_and_updates_are_the_originals(case, device)
 
 def training_step(name, device):
     """Make one update with the noise on; return loss, logits, gradients and parameters."""
+    entry = chainer_zoo.entry(name)
+    side = SIZE_CLASSES[entry.picture_class(entry.complete({}))].crop
     with initializers.unfilled():
-        model = chainer_zoo.build(name)
+        model = entry.build()
     golden.fill_model(model)
     model.to_device(device)
-    optimizer = make_optimizer(chainer_zoo.entry(name).recipe, model)
-    optimizer.lr = 0.01
+    optimizer = make_optimizer(entry.recipe, model, lr=0.01)
     noise.generator.seed(7)
-    x, t = (device.send(a) for a in golden.batch(0, 4, SIDE.get(name, 32)))
+    x, t = (device.send(a) for a in golden.batch(0, 4, side))
     with chainer.using_config('train', True), chainer.using_device(device):
         y = model(x)
         loss = F.softmax_cross_entropy(y, t)
