@@ -4,9 +4,9 @@
 
 For each size class and both uses, pictures per second: ``batch`` is this project's way, with
 matrices over the whole batch; ``one by one`` does the same work with Pillow, picture after
-picture, in the original's steps (without what the original does beside them: keeping a record of each step
-and seeding its generator from the operating system before each choice). They take turns, and
-the shortest of N counts. On a machine that is busy with other things, ``--clock cpu`` counts
+picture, in the original's steps (but not what the original does beside them: it keeps a record of
+each step and seeds its generator from the operating system before each choice). They take turns,
+and the shortest of N counts. On a machine that is busy with other things, ``--clock cpu`` counts
 processor time; then threads gain nothing. With ``-g`` the batch is prepared on that GPU.
 """
 import argparse
