@@ -55,6 +55,10 @@ class HeOrthogonal(chainer.initializer.Initializer):
         else:
             # U of one column is that column at length 1: no decomposition is needed.
             w = w / np.linalg.norm(w, axis=1, keepdims=True)
-        w = w / w.std(axis=(1, 2), keepdims=True) * std
-        w -= w.mean(axis=(1, 2), keepdims=True)
+        if channels_in * pixels > 1:
+            w = w / w.std(axis=(1, 2), keepdims=True) * std
+            w -= w.mean(axis=(1, 2), keepdims=True)
+        else:
+            # unlike the original: one number has no deviation to scale, it divides by 0 there
+            w = w * std
         array[...] = xp.asarray(w.reshape(array.shape), dtype=array.dtype)

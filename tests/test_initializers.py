@@ -43,6 +43,10 @@ def test_one_seed_gives_the_weights_of_the_loop_over_channels(shape):
     np.testing.assert_allclose(filled(shape, 3), original(3, shape), atol=1e-5)
 
 
+def test_a_single_weight_keeps_its_sign_at_hes_size():
+    np.testing.assert_allclose(np.abs(filled((6, 1, 1, 1))), np.sqrt(2), rtol=1e-6)
+
+
 def test_links_start_with_it_and_with_biases_of_zero():
     np.random.seed(5)
     conv = links.Convolution2D(3, 4, 3, 1, 1)
