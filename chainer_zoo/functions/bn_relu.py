@@ -28,6 +28,7 @@ class BatchNormalizationReLU(function_node.FunctionNode):
     def forward_cpu(self, inputs):
         from chainer_zoo.onednn import normalization
         from chainer_zoo.onednn import seam
+        seam.note(self, True)
         x, gamma, beta = inputs
         y, self.mean, self.var, self.workspace = normalization.forward(
             x, gamma, beta, self.eps, True)
@@ -56,6 +57,8 @@ class BatchNormalizationReLUGrad(function_node.FunctionNode):
 
     def forward_cpu(self, inputs):
         from chainer_zoo.onednn import normalization
+        from chainer_zoo.onednn import seam
+        seam.note(self, True)
         x, gamma, y, gy = inputs
         node = self.node
         self.retain_inputs((0, 1, 2, 3))

@@ -6,11 +6,11 @@ array whose memory is that of a C-ordered (B, H, W, C): a transposed view, which
 
 Large arrays come from a pool. Fresh memory costs a page fault every 4 KiB, which for the
 activations of a network is a good part of what its elementwise functions take; an array that is
-freed therefore goes back to the pool, and the next array of that size takes its memory. The pool
-never holds more than the arrays in use have needed at one time.
+freed therefore goes back to the pool, and the next arrays take its memory.
 """
+import bisect
 import collections
-import ctypes
+import mmap
 import os
 import threading
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from chainer_zoo.onednn import primitive
 
-_ALIGNMENT = 64
+_MAP_NORESERVE = getattr(mmap, 'MAP_NORESERVE', 0x4000)  # Linux; Python 3.11 names it
 _SMALL = 1 << 14  # bytes; below, the pool costs more than it gives
 _ITEM = 4  # bytes of a float32
 
@@ -35,19 +35,31 @@ class _Lease(np.ndarray):
         raw = self.raw
         if raw is not None:
             self.raw = None
-            raw[0].returned.append(raw)
+            returned, piece = raw
+            returned.append(piece)
 
 
 class Pool(object):
-    """Recycles the memory of large arrays.
+    """One large stretch of address space, handed out in pieces, best fit first.
+
+    Pages are the system's until they are first used, and stay ours afterwards, so the memory that
+    is taken is about the most that was in use at one time. Freed neighbours are joined.
+
+    Args:
+        capacity (int): bytes of address space; None for as much as the machine has memory. What
+            does not fit comes from NumPy.
 
     Attributes:
         in_use (int): bytes of live arrays, as far as the pool has noticed.
-        free (int): bytes that wait to be used again.
-        peak (int): the most bytes that were in use at one time since :meth:`clear`.
+        top (int): bytes that have ever been handed out, the end of what may be in memory.
+        hits (int): arrays that got memory used before.
+        misses (int): arrays that got memory from the system.
     """
 
-    def __init__(self):
+    def __init__(self, capacity=None):
+        if capacity is None:
+            capacity = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+        self.capacity = capacity
         self._start()
 
     def _start(self):
@@ -55,69 +67,117 @@ class Pool(object):
         # A lease may end at any moment, inside a garbage collection too. It is only put here, and
         # sorted in when the pool next allocates.
         self.returned = collections.deque()
-        self._shelves = collections.OrderedDict()  # bytes -> blocks, least recently used first
-        self.in_use = self.free = self.peak = 0
+        self._map = None
+        self._sizes = []  # of free stretches, sorted: (size, start)
+        self._by_start = {}  # start -> size
+        self._by_end = {}  # end -> size
+        self.in_use = self.top = self.hits = self.misses = 0
+
+    def _open(self):
+        try:
+            self._map = mmap.mmap(
+                -1, self.capacity, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+        except (OSError, ValueError, OverflowError):  # the address space is limited
+            self._map = False
+            return
+        if hasattr(mmap, 'MADV_HUGEPAGE'):
+            try:
+                self._map.madvise(mmap.MADV_HUGEPAGE)
+            except OSError:
+                pass  # a kernel without them; only slower
+
+    def _add(self, start, size):
+        """Put a stretch among the free ones, joined with its neighbours."""
+        before = self._by_end.pop(start, None)
+        if before is not None:
+            start -= before
+            self._remove_size(before, start)
+            size += before
+        after = self._by_start.get(start + size)
+        if after is not None:
+            del self._by_start[start + size]
+            del self._by_end[start + size + after]
+            self._remove_size(after, start + size)
+            size += after
+        self._by_start[start] = size
+        self._by_end[start + size] = size
+        bisect.insort(self._sizes, (size, start))
+
+    def _remove_size(self, size, start):
+        del self._sizes[bisect.bisect_left(self._sizes, (size, start))]
+
+    def _collect(self):
+        while self.returned:
+            start, size = self.returned.popleft()
+            self.in_use -= size
+            self._add(start, size)
+
+    def _take(self, size):
+        """Return where ``size`` free bytes start, None where there is no room."""
+        i = bisect.bisect_left(self._sizes, (size, 0))
+        if i < len(self._sizes):
+            found, start = self._sizes.pop(i)
+            del self._by_start[start]
+            del self._by_end[start + found]
+            if found > size:
+                self._add(start + size, found - size)
+            self.hits += 1
+            return start
+        self.misses += 1
+        start = self.top
+        last = self._by_end.get(start)  # grow the free stretch at the end, if there is one
+        if last is not None:
+            start -= last
+        if start + size > self.capacity:
+            return None
+        if last is not None:
+            del self._by_end[self.top]
+            del self._by_start[start]
+            self._remove_size(last, start)
+        self.top = start + size
+        return start
+
+    def allocate(self, nbytes):
+        """Return an object with a buffer of at least ``nbytes`` (int), aligned to 64 bytes."""
+        # The odd number of cache lines keeps arrays of a round size from starting at addresses
+        # that a cache maps to one place.
+        size = ((nbytes + 63) & ~63) + 5 * 64
+        with self._lock:
+            self._collect()
+            if self._map is None:
+                self._open()
+            start = self._take(size) if self._map else None
+            if start is None:
+                return np.empty(nbytes, np.uint8)
+            self.in_use += size
+        lease = np.ndarray.__new__(_Lease, (size,), np.uint8, self._map, start)
+        lease.raw = (self.returned, (start, size))
+        return lease
 
     def clear(self):
         """Give all free memory back to the system."""
         with self._lock:
             self._collect()
-            self._shelves.clear()
-            self.free = 0
-            self.peak = self.in_use
-
-    def _collect(self):
-        while self.returned:
-            raw = self.returned.popleft()
-            size = raw[1]
-            self._shelves.setdefault(size, []).append(raw[2])
-            self._shelves.move_to_end(size)
-            self.in_use -= size
-            self.free += size
-
-    def _evict(self, room):
-        """Drop free blocks, least recently used sizes first, until ``free`` is ``room`` or less."""
-        while self.free > max(room, 0):
-            size, blocks = next(iter(self._shelves.items()))
-            blocks.pop()
-            self.free -= size
-            if not blocks:
-                del self._shelves[size]
-
-    def _block(self, size):
-        with self._lock:
-            self._collect()
-            block = None
-            blocks = self._shelves.get(size)
-            if blocks:
-                block = blocks.pop()
-                self.free -= size
-                if not blocks:
-                    del self._shelves[size]
-            self.in_use += size
-            self.peak = max(self.peak, self.in_use)
-            if block is None:
-                self._evict(self.peak - self.in_use)
-        if block is None:
-            # Through ctypes, because NumPy looks past a lease whose own base is an array, and the
-            # views of the lease would not keep it alive.
-            block = (ctypes.c_char * (size + _ALIGNMENT)).from_buffer(
-                np.empty(size + _ALIGNMENT, np.uint8))
-        return block
-
-    def allocate(self, nbytes):
-        """Return an object with a buffer of at least ``nbytes`` (int), aligned to 64 bytes."""
-        size = (nbytes + 4095) & ~4095
-        block = self._block(size)
-        start = -ctypes.addressof(block) % _ALIGNMENT
-        lease = np.ndarray.__new__(_Lease, (size,), np.uint8, block, start)
-        lease.raw = (self, size, block)
-        return lease
+            for size, start in self._sizes:
+                first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+                length = (start + size - first) // mmap.PAGESIZE * mmap.PAGESIZE
+                if length > 0:
+                    self._map.madvise(mmap.MADV_DONTNEED, first, length)
 
 
 pool = Pool()
+
+
+def _after_fork():
+    """Begin a pool of the child's own; arrays of the parent stay valid in their copied pages.
+
+    What those lease goes back to a queue that nobody reads any more.
+    """
+    pool._start()
+
+
 if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(after_in_child=pool._start)  # another thread may have held the lock
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def empty(shape, strides=None):

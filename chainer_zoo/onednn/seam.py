@@ -120,11 +120,11 @@ class WeightAndBiasGrad(function_node.FunctionNode):
             if is_on() and memory.is_plain(x, gy):
                 grads = convolution.backward_weights(
                     x, gy, self.W.shape, True, *_geometry(self.node))
-                _note(self, True)
+                note(self, True)
                 return grads
         except convolution.Refused:
             pass
-        _note(self, False)
+        note(self, False)
         gW, = self._weights_only().apply((x, gy))
         return gW.array, gy.sum(axis=(0, 2, 3))
 
@@ -421,7 +421,7 @@ def _replace(owner, name, ours):
         if is_on():
             result = ours(self, *args)
             if name != 'backward':  # which computes nothing itself
-                _note(self, result is not NOT_HERE)
+                note(self, result is not NOT_HERE)
             if result is not NOT_HERE and result is not CHOSEN:
                 return result
         return theirs(self, *args)
@@ -431,7 +431,8 @@ def _replace(owner, name, ours):
 listeners = []  # functions (node, whether oneDNN took it), for the profile
 
 
-def _note(node, taken):
+def note(node, taken):
+    """Tell whoever listens whether oneDNN computes ``node``."""
     for listener in listeners:
         listener(node, taken)
 
