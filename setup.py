@@ -14,6 +14,7 @@ setuptools.setup(
         'matplotlib',  # loss and accuracy plots
         'pillow',  # reads the pictures that people give to predict
         'tqdm',  # progress bars
+        'filelock',  # one run a folder, one download at a time
         # oneDNN, the CPU kernels: a plain shared library, called through its C interface
         'onednn-cpu-gomp==2023.2.0; '
         'platform_system == "Linux" and platform_machine == "x86_64"',
@@ -27,6 +28,12 @@ setuptools.setup(
             'pytest',
             'pytest-xdist',  # two cores, two test processes
             'hypothesis',  # shapes and values that nobody thought of
+            # GPU kernels are compiled without a GPU: CuPy writes their source, NVRTC compiles it
+            'cupy-cuda12x==13.6.0; platform_system == "Linux" and platform_machine == "x86_64"',
+            'nvidia-cuda-nvrtc-cu12==12.9.86; '
+            'platform_system == "Linux" and platform_machine == "x86_64"',
+            'nvidia-cuda-runtime-cu12==12.9.79; '
+            'platform_system == "Linux" and platform_machine == "x86_64"',
         ],
     },
 )
