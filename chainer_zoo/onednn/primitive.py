@@ -37,7 +37,8 @@ def start():
 
 def run_single_threaded():
     """Make OpenMP use one thread in this process from now on, and replace what a fork broke."""
-    global _lock
+    global _context, _lock
+    _context = None  # its primitives have the parent's number of threads built in
     _lock = threading.RLock()  # another thread of the parent may have held it
     if _state['library'] is not None:
         _state['library'].omp_set_num_threads(1)  # libgomp's, on which the library depends
