@@ -182,7 +182,7 @@ def _place_labels(figure, axes, names, markers):
             line = line[np.hypot(*(line - (x, y)).T) > gap]
             cost = radius + 1000 * (
                 sum(box.overlaps(other) for other in boxes)
-                + sum(box.overlaps(other) for j, other in enumerate(markers) if j != i or radius > 8)
+                + sum(box.overlaps(other) for other in markers)
                 + sum(_crosses(line, other) for other in boxes)
                 + sum(_crosses(line, other) for j, other in enumerate(markers) if j != i)
                 + sum(_crosses(other, box) for other in lines)

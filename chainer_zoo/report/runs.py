@@ -147,7 +147,9 @@ def _ours(folder):
         columns = [np.array([float(epoch[key]) for epoch in log]) for key in (
             'epoch', 'main/loss', 'validation/main/loss', 'validation/main/accuracy',
             'elapsed_time')]
-    except (KeyError, TypeError, AttributeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError('{} is no run of this project, or damaged: {} is missing or no number in '
                         'arguments.json or log'.format(folder, error)) from error
     epochs, train_loss, test_loss, accuracy, seconds = columns
