@@ -169,7 +169,8 @@ def check(golden, model=None, updates=True):
     model = golden.build() if model is None else model
     fill_model(model)
     x, t = batch(numbers['input']['seed'], numbers['input']['n'], numbers['input']['size'])
-    x, t = model.xp.asarray(x), model.xp.asarray(t)
+    x = model.xp.asarray(x, next(model.params()).dtype)  # float64 models are held too
+    t = model.xp.asarray(t)
     found = collections.OrderedDict()
 
     def deviation(y, name):

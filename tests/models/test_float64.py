@@ -29,7 +29,9 @@ def to_float64(model):
                 setattr(link, name, getattr(link, name).astype(np.float64))
 
 
-@pytest.mark.parametrize('name', sorted(LOSSES))
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=pytest.mark.slow if name == 'pyramidnet' else ())
+    for name in sorted(LOSSES)])
 def test_three_updates_in_float64_are_the_originals(name):
     case = golden.Golden(FOLDER / 'models' / (name + '.json'))
     with initializers.unfilled():
@@ -41,3 +43,14 @@ def test_three_updates_in_float64_are_the_originals(name):
     with chainer_zoo.no_noise():
         losses = golden.three_updates(case, model, x.astype(np.float64), t)
     np.testing.assert_allclose(losses, LOSSES[name], rtol=1e-10)
+
+
+def test_gradients_of_highway_in_float64_are_the_originals():
+    case = golden.Golden(FOLDER / 'models' / 'highway.json')
+    with initializers.unfilled():
+        model = case.build()
+    to_float64(model)
+    found = golden.check(case, model, updates=False)
+    assert set(found) == {'test_logits', 'train_logits', 'grads', 'bn_after'}
+    for what, deviation in found.items():
+        assert deviation <= golden.TOLERANCES[what], what

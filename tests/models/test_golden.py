@@ -8,6 +8,11 @@ from chainer_zoo import initializers
 from chainer_zoo.report import golden
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'golden' / 'models'
+#: Where rounding grows so much that the original itself leaves these bounds from one BLAS thread to
+#: two (the third loss of highway: 1.86 and 1.39, exactly 1.00), test_float64.py decides.
+IN_FLOAT64 = {'highway': {'grads', 'train_losses', 'params_after_3_updates'},
+              'swapout': {'params_after_3_updates'},
+              'pyramidnet': {'params_after_3_updates'}}
 CASES = [golden.Golden(path) for path in sorted(FOLDER.glob('*.json'))]
 
 
@@ -26,6 +31,7 @@ def test_logits_gradients_statistics_and_updates_are_the_originals(case):
     found = golden.check(case)
     assert {'test_logits', 'train_logits', 'grads'} <= set(found)
     too_far = {what: deviation for what, deviation in found.items()
-               if not deviation <= golden.TOLERANCES[what]}
+               if not deviation <= golden.TOLERANCES[what]
+               and what not in IN_FLOAT64.get(case.case, ())}
     assert not too_far, too_far
     assert np.isfinite(list(found.values())).all()
