@@ -135,8 +135,9 @@ class PyramidNetSepDrop(chainer.Chain):
         super(PyramidNetSepDrop, self).__init__()
         blocks = pyramid(depth, alpha, initial_channel)
         if alpha < len(blocks):
-            raise UserError('pyramidnet_sepdrop: alpha must be at least {} with depth {}, a channel '
-                            'for each block, not {}'.format(len(blocks), depth, alpha))
+            raise UserError(
+                'pyramidnet_sepdrop: alpha must be at least {} with depth {}, a channel for each '
+                'block, not {}'.format(len(blocks), depth, alpha))
         self.paths = [path for path, _, _, _ in blocks]
         survival = linear_schedule(1.0, 0.5, len(blocks), start=1)
         with self.init_scope():
@@ -150,7 +151,7 @@ class PyramidNetSepDrop(chainer.Chain):
         h = self.conv1(x)  # (B, 16, 32, 32)
         for path in self.paths:
             h = self[path](h)
-        # at the ends of the stages (B, 66, 32, 32), (B, 116, 16, 16), (B, 166, 8, 8), if no block
-        # that strides is dropped
+        # at the ends of the stages (B, 66, 32, 32), (B, 116, 16, 16), (B, 166, 8, 8); fewer
+        # channels and larger maps where blocks were dropped
         h = F.average(h, axis=(2, 3), keepdims=True)  # (B, 166, 1, 1)
         return F.squeeze(self.linear(shortcut(h, self.channels)), axis=(2, 3))

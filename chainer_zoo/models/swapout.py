@@ -58,9 +58,9 @@ class Swapout(chainer.Chain):
     Source: nutszebra/swapout, swapout.py.
 
     Differences:
-        From the paper: bottleneck blocks of three layers, so that depth 32 has 47 of them in
-        blocks; theta ends one block's step short of 0.5; shortcuts pick pixels and append zero
-        channels; the last 1x1 convolution comes before the global average; convolutions have
+        From the paper: bottleneck blocks of three layers where the paper has two 3x3 layers, so
+        depth 32 is 47 layers; theta ends one step short of 0.5; shortcuts pick pixels and append
+        zero channels; the last 1x1 convolution comes before the global average; convolutions have
         biases; masks are scaled by 1 / (1 - theta) in training, as dropout is.
         From the original: none. Its test loss too takes the averaged probabilities for logits.
     """

@@ -10,7 +10,8 @@ def test_widths_grow_by_alpha_over_all_blocks_and_are_rounded_down():
     blocks = pyramidnet.pyramid(20, 10, 16)  # 9 blocks, 10 / 9 channels each
     assert [out for _, _, out, _ in blocks] == [17, 18, 19, 20, 21, 22, 23, 24, 26]
     assert [in_ for _, in_, _, _ in blocks] == [16, 17, 18, 19, 20, 21, 22, 23, 24]
-    assert [path for path, _, _, stride in blocks if stride == 2] == ['res_block1_0', 'res_block2_0']
+    strided = [path for path, _, _, stride in blocks if stride == 2]
+    assert strided == ['res_block1_0', 'res_block2_0']
 
 
 @pytest.mark.parametrize('depth, alpha, blocks, last', [(110, 270, 54, 286), (182, 150, 90, 166)])
