@@ -206,3 +206,22 @@ def test_an_unwritable_folder_is_told_in_one_line(made, tmp_path, capsys, monkey
     (tmp_path / 'file').write_text('')
     assert cli.main(['compare', str(made[0] / 'dense'), '--out', str(tmp_path / 'file')]) == 2
     assert 'cannot make the folder' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_made_here_and_the_run_of_the_original(shared, tmp_path, capsys):
+    assert cli.train(['--model', 'resnext', '-C', '2', '-d', '4', '-e', '2', '-b', '16', '-trb', '1',
+                      '--dataset', 'shapes', '--limit_train', '64', '--limit_test', '40',
+                      '--out', str(tmp_path / 'here')]) == 0
+    assert cli.main(['compare', str(tmp_path / 'here'),
+                     '{}:C=2,d=4,divide=1'.format(shared / 'original' / 'run' / 'log.json'),
+                     '--out', str(tmp_path / 'out')]) == 0
+    assert re.search(r'^resnext +here +[0-9.]+ +[0-9.]+ @[12] ', capsys.readouterr().out,
+                     re.MULTILINE)
+    read = Reader((tmp_path / 'out' / 'compare.html').read_text(encoding='utf-8'))
+    here, original = rows_of(read.tables[2])
+    assert (here['run'], here['epochs'], here['code']) == ('here', '2', 'ours')
+    assert (original['run'], original['epochs'], original['code']) == ('run (original)', '2',
+                                                                       'original')
+    log, = [row for row in rows_of(read.tables[0]) if row['run'] == 'run (original)']
+    assert (log['its log: last'], log['its log: best']) == ('12.80', '12.80 @2')

@@ -14,25 +14,40 @@ from chainer_zoo.report import original
 NETWORKS = ('resnext', 'resnet', 'densenet', 'wide_resnet')
 
 
-@pytest.fixture
-def fast():
-    """oneDNN where it loads: the curves take many minutes without."""
-    with onednn.using(onednn.is_available()):
-        yield
+@pytest.fixture(scope='module')
+def curves(shared):
+    return original.read_curves(shared / 'original' / 'curve.json')
+
+
+@pytest.fixture(scope='module')
+def pictures_of_the_curves(cifar10_folder):
+    data = cifar10.read(str(cifar10_folder))
+    return data.train_x[:64 * 120], data.train_y[:64 * 120]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', NETWORKS)
-def test_real_pictures_are_learned_as_the_original_learns_them(name, shared, cifar10_folder, fast):
-    curve = original.read_curves(shared / 'original' / 'curve.json')[name]
-    data = cifar10.read(str(cifar10_folder))
-    first, last = original.deviations(original.learn(name, curve, data.train_x, data.train_y),
-                                      curve['losses'])
-    assert first <= 0.03 and last <= 0.05
+def test_the_first_losses_on_real_pictures_are_the_originals(name, curves, pictures_of_the_curves):
+    # Chainer's own CPU code, as the original: rounding grows from update to update, so oneDNN's
+    # order of sums alone moves the tenth loss by 2%
+    curve = dict(curves[name], losses=curves[name]['losses'][:10])
+    with onednn.using(False):
+        first, _ = original.deviations(original.learn(name, curve, *pictures_of_the_curves),
+                                       curve['losses'])
+    assert first <= original.FIRST <= 0.03
 
 
-def test_these_are_all_networks_with_a_curve(shared):
-    curves = original.read_curves(shared / 'original' / 'curve.json')
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NETWORKS)
+def test_real_pictures_are_learned_as_the_original_learns_them(name, curves,
+                                                               pictures_of_the_curves):
+    with onednn.using(onednn.is_available()):  # many times as fast
+        _, last = original.deviations(
+            original.learn(name, curves[name], *pictures_of_the_curves), curves[name]['losses'])
+    assert last <= original.LAST <= 0.05
+
+
+def test_these_are_all_networks_with_a_curve(curves):
     assert set(curves) == set(NETWORKS)
     assert all(len(curve['losses']) == 120 for curve in curves.values())
 
