@@ -1,6 +1,7 @@
 """What Chainer lacks: noise with reproducible masks, shortcuts without zeros, fused BN and ReLU."""
 from chainer_zoo.functions import noise  # NOQA
 from chainer_zoo.functions.bn_relu import bn_relu  # NOQA
+from chainer_zoo.functions.bn_relu import conv_bn  # NOQA
 from chainer_zoo.functions.depthwise_convolution import depthwise_convolution  # NOQA
 from chainer_zoo.functions.drop_path import drop_path  # NOQA
 from chainer_zoo.functions.drop_path import expected  # NOQA

@@ -2,7 +2,7 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import conv_bn
 from chainer_zoo.functions import residual_add
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
@@ -38,6 +38,6 @@ class BasicBlock(chainer.Chain):
             x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
             scale (float): factor of the branch, for blocks that survive by chance.
         """
-        h = bn_relu(self.conv1(x), self.bn1)
-        h = self.bn2(self.conv2(h))
+        h = conv_bn(x, self.conv1, self.bn1, relu=True)
+        h = conv_bn(h, self.conv2, self.bn2)
         return F.relu(residual_add(h, x, self.stride, scale))

@@ -1,7 +1,7 @@
 """Convolution, batch normalization, ReLU."""
 import chainer
 
-from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import conv_bn
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
 
@@ -19,4 +19,4 @@ class ConvBNReLU(chainer.Chain):
             self.bn = BatchNormalization(out_channels)
 
     def forward(self, x):
-        return bn_relu(self.conv(x), self.bn)
+        return conv_bn(x, self.conv, self.bn, relu=True)

@@ -68,21 +68,21 @@ class _Convolution(object):
         reorder.run(memory.address(W), memory.address(W_ordered))
         return memory.address(W_ordered), W_ordered
 
-    def _forward(self, with_bias):
+    def _forward(self, with_bias, relu=False):
         engine = primitive.context().engine
         arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
                      (dnnl.ARG_DST, self._y)]
         if with_bias:
             arguments.append((dnnl.ARG_BIAS, self._b))
-        return self._make(('forward', with_bias), lambda: primitive.Primitive(
+        return self._make(('forward', with_bias, relu), lambda: primitive.Primitive(
             self.name + ' forward', 'dnnl_convolution_forward_primitive_desc_create',
             (engine, dnnl.FORWARD_TRAINING, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
-             self._b if with_bias else None, self._y) + self._geometry, arguments))
+             self._b if with_bias else None, self._y) + self._geometry, arguments, relu))
 
-    def forward(self, x, W, b):
-        run = self._forward(b is not None)
+    def forward(self, x, W, b, relu):
+        run = self._forward(b is not None, relu)
         y = memory.empty_channels_last(self.y_shape)
-        weights, alive = self._weights('weights', W, run.layouts[1])
+        weights, alive = self._weights(('weights', relu), W, run.layouts[1])
         addresses = [memory.address(x), weights, memory.address(y)]
         if b is not None:
             addresses.append(memory.address(b))
@@ -134,7 +134,7 @@ def _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
     return primitive.cached(key, lambda: _Convolution(*key[1:]))
 
 
-def forward(x, W, b, y_hw, stride, pad, dilate, groups):
+def forward(x, W, b, y_hw, stride, pad, dilate, groups, relu=False):
     """Convolve.
 
     Args:
@@ -146,6 +146,7 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups):
         pad (pair of int): zeros before the first pixel; after the last as many as ``y_hw`` asks.
         dilate (pair of int): distance of the kernel's elements, 1 for a plain convolution.
         groups (int): of channels.
+        relu (bool): whether ReLU follows.
 
     Returns:
         numpy.ndarray: float32 (B, O, y_h, y_w), channels last.
@@ -159,7 +160,7 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups):
     W = memory.to_contiguous(W, 'convolution weights')
     if b is not None:
         b = memory.to_contiguous(b, 'convolution bias')
-    return convolution.forward(x, W, b)
+    return convolution.forward(x, W, b, relu)
 
 
 def backward_data(gy, W, x_hw, stride, pad, dilate, groups):

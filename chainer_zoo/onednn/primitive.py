@@ -164,12 +164,13 @@ class Primitive(object):
         arguments (list of (int, MemoryDesc or int)): the arrays it takes, in the order in which
             :meth:`run` gets their addresses: the library's number of the argument, and its
             descriptor, or the query that asks the primitive which layout it has chosen.
+        relu (bool): whether ReLU is applied to the result before it is stored.
 
     Raises:
         OneDNNError: the library refuses. ``status`` says whether it lacks an implementation.
     """
 
-    def __init__(self, name, function, values, arguments):
+    def __init__(self, name, function, values, arguments, relu=False):
         self._primitive = None
         self._memories = []
         self.name = name
@@ -182,6 +183,8 @@ class Primitive(object):
         try:
             dnnl.check(library.dnnl_primitive_attr_set_scratchpad_mode(
                 attributes, dnnl.SCRATCHPAD_USER), name)
+            if relu:
+                self._append_relu(attributes)
             values = [v.handle if isinstance(v, MemoryDesc) else
                       v.descriptor if isinstance(v, Primitive) else v for v in values]
             dnnl.check(getattr(library, function)(
@@ -224,6 +227,17 @@ class Primitive(object):
         if self._primitive:
             library.dnnl_primitive_destroy(self._primitive)
             library.dnnl_primitive_desc_destroy(self.descriptor)
+
+    def _append_relu(self, attributes):
+        library = self._library
+        operations = ctypes.c_void_p()
+        dnnl.check(library.dnnl_post_ops_create(ctypes.byref(operations)), self.name)
+        try:
+            dnnl.check(library.dnnl_post_ops_append_eltwise(
+                operations, dnnl.ELTWISE_RELU, 0, 0), self.name)
+            dnnl.check(library.dnnl_primitive_attr_set_post_ops(attributes, operations), self.name)
+        finally:
+            library.dnnl_post_ops_destroy(operations)
 
     def query(self, what):
         """Return the :class:`MemoryDesc` of one of its arguments, or None if it has none."""

@@ -69,6 +69,41 @@ def _convolve(node, inputs):
     return y,
 
 
+def convolve_normalized(x, W, b, gamma, beta, mean, var, eps, stride, pad, dilate, groups, relu):
+    """Return fixed batch normalization of a convolution, with ReLU behind it on request.
+
+    The statistics go into the weights, so that there is one pass over the result.
+
+    Args:
+        x (numpy.ndarray): float32 (B, C, H, W).
+        W (numpy.ndarray): float32 (O, C / groups, K_h, K_w).
+        b (numpy.ndarray or None): float32 (O,).
+        gamma, beta, mean, var (numpy.ndarray): float32 (O,), of the normalization.
+        eps (float): added to the variance.
+        stride, pad, dilate (pair of int): of the convolution.
+        groups (int): of the convolution.
+        relu (bool): whether ReLU follows.
+
+    Returns:
+        numpy.ndarray or None: float32 (B, O, y_h, y_w), channels last; :data:`NOT_HERE` where
+        oneDNN does not compute it.
+    """
+    arrays = [a for a in (x, W, b, gamma, beta, mean, var) if a is not None]
+    if not memory.is_plain(*arrays) or x.ndim != 4:
+        return NOT_HERE
+    y_hw = tuple(conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in
+                 zip(x.shape[2:], W.shape[2:], stride, pad, dilate))
+    if min(y_hw) <= 0:
+        return NOT_HERE
+    scale = gamma / np.sqrt(var + np.float32(eps))
+    shift = beta + ((0 if b is None else b) - mean) * scale
+    try:
+        return convolution.forward(
+            x, W * scale[:, None, None, None], shift, y_hw, stride, pad, dilate, groups, relu)
+    except convolution.Refused:
+        return NOT_HERE
+
+
 def _deconvolve(node, inputs):
     if not memory.is_plain(*inputs) or any(layout is not None for layout in node.input_layouts):
         return NOT_HERE
