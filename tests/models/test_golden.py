@@ -12,7 +12,11 @@ FOLDER = pathlib.Path(__file__).parents[1] / 'golden' / 'models'
 #: two (the third loss of highway: 1.86 and 1.39, exactly 1.00), test_float64.py decides.
 IN_FLOAT64 = {'highway': {'grads', 'train_losses', 'params_after_3_updates'},
               'swapout': {'params_after_3_updates'},
-              'pyramidnet': {'params_after_3_updates'}}
+              'pyramidnet': {'params_after_3_updates'},
+              'preresnet': {'grads', 'train_losses', 'params_after_3_updates'},
+              'stochastic_depth': {'train_losses', 'params_after_3_updates'},
+              'ror': {'train_losses', 'params_after_3_updates'},
+              'ror-40-2': {'train_losses', 'params_after_3_updates'}}
 CASES = [golden.Golden(path) for path in sorted(FOLDER.glob('*.json'))]
 
 
