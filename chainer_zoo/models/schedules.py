@@ -4,9 +4,9 @@
 def linear_schedule(first, last, blocks, start=0):
     """Return one number for each block, on a line from ``first`` towards ``last``.
 
-    Block i (from 0) has first + (last - first) / blocks * (i + start). So with ``start=0`` the first
-    block has ``first`` and the last one misses ``last`` by one step; with ``start=1`` the last
-    block has ``last``, as Huang et al. 2016, equation 4, count.
+    Block i (from 0) has first + (last - first) / blocks * (i + start). So with ``start=0`` the
+    first block has ``first`` and the last one misses ``last`` by one step; with ``start=1`` the
+    last block has ``last``, as Huang et al. 2016, equation 4, count.
 
     Args:
         first (float): the line at 0.
