@@ -1,10 +1,36 @@
 """Batch normalization and its gradient, alone or with ReLU behind it."""
+import numpy as np
+
 from chainer_zoo.onednn import elementwise
 from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
 
 _AFFINE = dnnl.USE_SCALE | dnnl.USE_SHIFT
+_VECTOR = 16  # float32 numbers in the widest vector
+
+
+def _vector_shape(shape):
+    """Return the shape under which BN's per-channel arithmetic fills vectors.
+
+    Pixels of a channels-last array lie behind each other. Taking k of them for one with k times
+    the channels changes nothing for a function of single numbers, and k * C can be a multiple of
+    16, the float32 numbers of a vector, where C is not.
+
+    Args:
+        shape (tuple of int): (B, C, H, W).
+
+    Returns:
+        tuple: (B * H * W / k, k * C, 1, 1), and k. ``shape`` and 1 where C is such a multiple or
+        the number of pixels has no such divisor.
+    """
+    b, c, h, w = shape
+    k = 1
+    while k * c % _VECTOR and k < _VECTOR:
+        k *= 2
+    if k == 1 or k * c % _VECTOR or b * h * w % k:
+        return shape, 1
+    return (b * h * w // k, k * c, 1, 1), k
 
 
 class _Normalization(object):
@@ -22,33 +48,43 @@ class _Normalization(object):
         self._c = primitive.contiguous((shape[1],))
         self._eps = eps
         self._flags = _AFFINE | (dnnl.FUSE_RELU if relu else 0)
-        self._forward = self._backward = self._fixed = None
-        self._workspace_size = 0
+        self._made = {}
+
+    def _forward(self, kind, flags, statistics_only=False):
+        """Return a forward primitive; with a workspace where it trains and ReLU is fused."""
+        key = kind, flags, statistics_only
+        if key not in self._made:
+            arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_DST, self._x),
+                         (dnnl.ARG_MEAN, self._c), (dnnl.ARG_VARIANCE, self._c)]
+            if not statistics_only:
+                arguments += [(dnnl.ARG_SCALE, self._c), (dnnl.ARG_SHIFT, self._c)]
+            if flags & dnnl.FUSE_RELU and kind == dnnl.FORWARD_TRAINING:
+                arguments.append((dnnl.ARG_WORKSPACE, dnnl.QUERY_WORKSPACE))
+            self._made[key] = primitive.Primitive(
+                self.name + ' forward', 'dnnl_batch_normalization_forward_primitive_desc_create',
+                (primitive.context().engine, kind, self._x, self._x, self._eps, flags), arguments)
+        return self._made[key]
 
     @property
     def forward(self):
-        if self._forward is None:
-            arguments = [
-                (dnnl.ARG_SRC, self._x), (dnnl.ARG_DST, self._x), (dnnl.ARG_MEAN, self._c),
-                (dnnl.ARG_VARIANCE, self._c), (dnnl.ARG_SCALE, self._c), (dnnl.ARG_SHIFT, self._c)]
-            if self._flags & dnnl.FUSE_RELU:
-                arguments.append((dnnl.ARG_WORKSPACE, dnnl.QUERY_WORKSPACE))
-            self._forward = primitive.Primitive(
-                self.name + ' forward', 'dnnl_batch_normalization_forward_primitive_desc_create',
-                (primitive.context().engine, dnnl.FORWARD_TRAINING, self._x, self._x, self._eps,
-                 self._flags), arguments)
-            if self._flags & dnnl.FUSE_RELU:
-                self._workspace_size = self._forward.layouts[-1].size
-        return self._forward
+        return self._forward(dnnl.FORWARD_TRAINING, self._flags)
+
+    @property
+    def statistics(self):
+        """The primitive that only has to compute mean and variance (it normalizes too)."""
+        return self._forward(dnnl.FORWARD_TRAINING, 0, True)
+
+    @property
+    def fixed(self):
+        return self._forward(dnnl.FORWARD_INFERENCE, self._flags | dnnl.USE_GLOBAL_STATS)
 
     @property
     def workspace_size(self):
-        self.forward
-        return self._workspace_size
+        return self.forward.layouts[-1].size
 
     @property
     def backward(self):
-        if self._backward is None:
+        if 'backward' not in self._made:
             arguments = [
                 (dnnl.ARG_SRC, self._x), (dnnl.ARG_MEAN, self._c), (dnnl.ARG_VARIANCE, self._c),
                 (dnnl.ARG_SCALE, self._c), (dnnl.ARG_DIFF_DST, self._x),
@@ -56,24 +92,11 @@ class _Normalization(object):
                 (dnnl.ARG_DIFF_SHIFT, self._c)]
             if self._flags & dnnl.FUSE_RELU:
                 arguments.append((dnnl.ARG_WORKSPACE, dnnl.QUERY_WORKSPACE))
-            self._backward = primitive.Primitive(
+            self._made['backward'] = primitive.Primitive(
                 self.name + ' backward', 'dnnl_batch_normalization_backward_primitive_desc_create',
                 (primitive.context().engine, dnnl.BACKWARD, self._x, self._x, self._x, self._eps,
                  self._flags, self.forward), arguments)
-        return self._backward
-
-    @property
-    def fixed(self):
-        if self._fixed is None:
-            self._fixed = primitive.Primitive(
-                self.name + ' with fixed statistics',
-                'dnnl_batch_normalization_forward_primitive_desc_create',
-                (primitive.context().engine, dnnl.FORWARD_INFERENCE, self._x, self._x, self._eps,
-                 self._flags | dnnl.USE_GLOBAL_STATS),
-                [(dnnl.ARG_SRC, self._x), (dnnl.ARG_DST, self._x), (dnnl.ARG_MEAN, self._c),
-                 (dnnl.ARG_VARIANCE, self._c), (dnnl.ARG_SCALE, self._c),
-                 (dnnl.ARG_SHIFT, self._c)])
-        return self._fixed
+        return self._made['backward']
 
 
 def _get(shape, eps, relu):
@@ -110,14 +133,19 @@ def forward(x, gamma, beta, eps, relu):
         that :func:`backward` wants, None where ReLU is absent or was not fused.
     """
     x4 = memory.to_channels_last(_as_4d(x), 'batch normalization')
-    fused = relu and _fuses(x4.shape, eps)
+    shape, k = _vector_shape(x4.shape)
+    fused = relu and k == 1 and _fuses(x4.shape, eps)
     normalization = _get(x4.shape, eps, fused)
     y = memory.empty_channels_last(x4.shape)
-    mean, var = memory.empty(gamma.shape), memory.empty(gamma.shape)
     gamma = memory.to_contiguous(gamma, 'batch normalization scale')
     beta = memory.to_contiguous(beta, 'batch normalization shift')
-    arrays = [x4, y, mean, var, gamma, beta]
     workspace = None
+    if k > 1:
+        mean, var = _statistics(x4, y, shape, k, eps)
+        _run_fixed(x4, y, gamma, beta, mean, var, eps, relu)
+        return y.reshape(x.shape) if x.ndim == 2 else y, mean, var, None
+    mean, var = memory.empty(gamma.shape), memory.empty(gamma.shape)
+    arrays = [x4, y, mean, var, gamma, beta]
     if fused:
         workspace = memory.empty((-(-normalization.workspace_size // 4),))
         arrays.append(workspace)
@@ -151,11 +179,30 @@ def backward(x, gamma, mean, var, gy, eps, y=None, workspace=None):
     return gx.reshape(x.shape) if x.ndim == 2 else gx, ggamma, gbeta
 
 
+def _statistics(x, y, shape, k, eps):
+    """Return mean and variance of x (B, C, H, W); ``y`` is scratch memory of its size.
+
+    Each of the k pixels that :func:`_vector_shape` takes for one gives its own, which are joined.
+    """
+    means, variances = memory.empty((shape[1],)), memory.empty((shape[1],))
+    _get(shape, eps, False).statistics.run(
+        *[memory.address(a) for a in (x, y, means, variances)])
+    means, variances = means.reshape(k, -1), variances.reshape(k, -1)
+    mean = means.mean(axis=0)
+    return mean, (variances + np.square(means - mean)).mean(axis=0)
+
+
+def _run_fixed(x, y, gamma, beta, mean, var, eps, relu):
+    """Normalize channels-last x into y with given statistics."""
+    shape, k = _vector_shape(x.shape)
+    arrays = [x, y] + [memory.to_contiguous(a, 'batch normalization statistics') if k == 1 else
+                       np.tile(a, k) for a in (mean, var, gamma, beta)]
+    _get(shape, eps, relu).fixed.run(*[memory.address(a) for a in arrays])
+
+
 def fixed(x, gamma, beta, mean, var, eps, relu):
     """Normalize with given statistics; returns y like x. Arguments as in :func:`forward`."""
     x4 = memory.to_channels_last(_as_4d(x), 'batch normalization')
     y = memory.empty_channels_last(x4.shape)
-    arrays = [x4, y] + [
-        memory.to_contiguous(a, 'batch normalization statistics') for a in (mean, var, gamma, beta)]
-    _get(x4.shape, eps, relu).fixed.run(*[memory.address(a) for a in arrays])
+    _run_fixed(x4, y, gamma, beta, mean, var, eps, relu)
     return y.reshape(x.shape) if x.ndim == 2 else y
