@@ -23,6 +23,11 @@ setuptools.setup(
         'cuda12': [
             'cupy-cuda12x==13.6.0',  # the last CuPy with cuDNN
             'nvidia-cudnn-cu12==8.9.7.29',  # the last cuDNN that CuPy 13 works with
+            # the CUDA 12 libraries that CuPy calls, for machines that have only the driver
+            'nvidia-cublas-cu12==12.*', 'nvidia-cuda-nvrtc-cu12==12.*',
+            'nvidia-cuda-runtime-cu12==12.*', 'nvidia-cufft-cu12==11.*',
+            'nvidia-curand-cu12==10.*', 'nvidia-cusolver-cu12==11.*',
+            'nvidia-cusparse-cu12==12.*', 'nvidia-nvjitlink-cu12==12.*',
         ],
         'test': [
             'pytest',

@@ -1,10 +1,10 @@
-"""Three updates in float64 are the original's to the seventh digit.
+"""Three updates in float64 are the original's to the tenth digit.
 
 The golden files are float32, and there some networks amplify rounding: at their golden rates the
 original itself gives other third losses with one BLAS thread than with two (googlenet_v2 0.458 and
 0.399, where float64 gives 0.469). ``float64_losses.json`` is what the original code gives on
 Chainer 1.24 with the golden weights, pictures and rate, all cast to float64.
-The deepest, preresnet, amplifies even float64's rounding: the original misses itself by 3e-9.
+One, preresnet, amplifies even float64's rounding: the original misses itself by 3e-9.
 """
 import json
 import pathlib
@@ -43,7 +43,7 @@ def test_three_updates_in_float64_are_the_originals(name):
     x, t = golden.batch(given['seed'], given['n'], given['size'])
     with chainer_zoo.no_noise():
         losses = golden.three_updates(case, model, x.astype(np.float64), t)
-    np.testing.assert_allclose(losses, LOSSES[name], rtol=1e-7)
+    np.testing.assert_allclose(losses, LOSSES[name], rtol=1e-7 if name == 'preresnet' else 1e-10)
 
 
 def test_gradients_of_highway_in_float64_are_the_originals():
