@@ -15,10 +15,10 @@ def add_arguments(parser):
     parser.add_argument('--per_class', metavar='N', type=arguments.whole(1), default=None,
                         help='only the first N test pictures of each class, class after class')
     parser.add_argument('-b', '--batch', type=arguments.whole(1), default=None,
-                        help="pictures a batch (default: the recipe's)")
+                        help="pictures a batch; the recipe's if not given")
     parser.add_argument('-teb', '--test_batch_divide', type=arguments.whole(1), default=None,
-                        help='test on batch / TEB pictures at a time, which bounds the memory '
-                             "(default: the recipe's)")
+                        help="test on batch / TEB pictures at a time, which bounds the memory; the "
+                             "recipe's if neither is given")
 
 
 def run(args):

@@ -42,8 +42,7 @@ def add_arguments(parser):
     group.add_argument('--only', metavar='NAME', nargs='+', default=None,
                        help='only these models')
     group.add_argument('--curves', metavar='FILE', default=None,
-                       help="the original's learning curves (default: {}, where it is there)".format(
-                           CURVES))
+                       help="the original's learning curves; {} if not given".format(CURVES))
     group.add_argument('--data', metavar='PATH', default=None,
                        help='cifar-10-python.tar.gz or cifar-10-batches-py, for the curves: the '
                             'very pictures that the original learned from')

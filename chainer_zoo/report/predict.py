@@ -22,7 +22,7 @@ def add_arguments(parser):
                         help='picture files of any size; the largest centred square of each is '
                              "resized as the original's test pictures are")
     parser.add_argument('--names', metavar='A,B,...', default=None,
-                        help="names of the classes, with commas (default: CIFAR-10's)")
+                        help="names of the classes, with commas; CIFAR-10's if not given")
     parser.add_argument('--top', metavar='N', type=arguments.whole(1), default=None,
                         help='only the N likeliest classes')
 

@@ -4,11 +4,20 @@ import argparse
 from chainer_zoo import catalog
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Says each flag's default, where it has one."""
+
+    def _get_help_string(self, action):
+        if action.default is None:
+            return action.help
+        return super(_Help, self)._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and status 2."""
 
     def __init__(self, **kwargs):
-        kwargs.setdefault('formatter_class', argparse.ArgumentDefaultsHelpFormatter)
+        kwargs.setdefault('formatter_class', _Help)
         # one parser takes the flags of all models: what -mu means must not depend on the others
         super(Parser, self).__init__(allow_abbrev=False, **kwargs)
 

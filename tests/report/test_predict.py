@@ -42,8 +42,8 @@ def command(model, tmp_path):
             '-m', str(path)]
 
 
-def save(path, pixels, mode=None, **kwargs):
-    Image.fromarray(pixels, mode).save(str(path), **kwargs)
+def save(path, pixels, **kwargs):
+    Image.fromarray(pixels).save(str(path), **kwargs)
     return str(path)
 
 
