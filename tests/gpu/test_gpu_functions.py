@@ -24,7 +24,10 @@ def test_gpu_gives_the_bits_of_the_cpu(name, node, shapes, dtype, how):
     on_gpu = node().forward_gpu(function_cases.inputs(shapes, dtype, how, xp=cuda.cupy))
     with np.errstate(all='ignore'):
         on_cpu = node().forward_cpu(function_cases.inputs(shapes, dtype))
-    function_cases.assert_same_bits([cuda.to_cpu(y) for y in on_gpu], on_cpu)
+    function_cases.assert_same_bits(
+        [np.ascontiguousarray(cuda.to_cpu(y)) for y in on_gpu], on_cpu)
+    if how == 'channels last':
+        assert all(y.transpose(0, 2, 3, 1).flags.c_contiguous for y in on_gpu)
 
 
 @pytest.mark.parametrize('size', [0, 1, 7, 8, 9, 1000, 65537, 10 ** 7])

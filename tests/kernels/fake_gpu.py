@@ -120,7 +120,8 @@ class CuPy(types.ModuleType):
     def __init__(self):
         super(CuPy, self).__init__('cupy')
         self.__version__ = cupy.__version__
-        self.cuda = types.SimpleNamespace(Device=Device, cudnn_enabled=False)
+        runtime = types.SimpleNamespace(getDeviceCount=lambda: 1)
+        self.cuda = types.SimpleNamespace(Device=Device, cudnn_enabled=False, runtime=runtime)
 
     def __getattr__(self, name):
         found = getattr(np, name)
@@ -188,12 +189,14 @@ def installed(folder):
     before = {name: getattr(cuda, name, missing) for name in names}
     device_class = cuda.GpuDevice.xp, cuda.GpuDevice.supported_array_types
     vars(cuda).update(names)
+    sys.modules['cupy'] = module
     cuda.GpuDevice.xp, cuda.GpuDevice.supported_array_types = module, (Array,)
     try:
         define_kernels()
         with chainer.using_config('use_cudnn', 'never'):
             yield kernels
     finally:
+        sys.modules['cupy'] = cupy
         cuda.GpuDevice.xp, cuda.GpuDevice.supported_array_types = device_class
         for name, value in before.items():
             if value is missing:

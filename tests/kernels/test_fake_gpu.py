@@ -1,9 +1,11 @@
-"""Models on a GPU made of NumPy: every function's GPU code, every kernel, one whole training step.
+"""Models on a GPU made of NumPy: every function's GPU code, every kernel, whole training runs.
 
 It shows that the GPU path is complete (no array of the host meets one of the device, no kernel is
 wrong) and that noise is the CPU's, mask by mask. What it cannot show is CuPy's own functions and
 cuDNN: tests/gpu does, on a GPU.
 """
+import json
+
 import chainer
 from chainer.backends import cuda
 import chainer.functions as F
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import chainer_zoo
+from chainer_zoo import cli
 from chainer_zoo import initializers
 from chainer_zoo.functions import noise
 from chainer_zoo.report import golden
@@ -85,6 +88,33 @@ def test_one_training_step_is_the_cpus(name, device):
                 g, expected_grads[path], rtol=1e-6, atol=1e-9 * largest, err_msg=path)
     for path, array in arrays.items():
         np.testing.assert_allclose(array, expected_arrays[path], rtol=1e-6, atol=1e-9, err_msg=path)
+
+
+def train(out, *args):
+    """Train a small net on a few drawn pictures; return its log, one record an epoch."""
+    state = noise.generator.state()
+    assert cli.train(['--model', 'stochastic_depth', '-n', '8', '-b', '8', '-trb', '2', '-teb', '1',
+                      '--dataset', 'shapes', '--limit_train', '16', '--limit_test', '8',
+                      '--out', str(out)] + list(args)) == 0
+    noise.generator.restore(state)
+    return json.loads((out / 'log').read_text())
+
+
+def test_a_run_on_the_gpu_follows_the_cpus_and_resumes_exactly(device, tmp_path):
+    through = train(tmp_path / 'gpu', '-g', '0', '-e', '2')
+    on_cpu = train(tmp_path / 'cpu', '--cpu', 'numpy', '-e', '2')
+    assert [r['main/loss'] for r in through] == pytest.approx(
+        [r['main/loss'] for r in on_cpu], rel=0.01)
+    train(tmp_path / 'parts', '-g', '0', '-e', '1')
+    resumed = train(tmp_path / 'parts', '-g', '0', '-e', '2', '--resume')
+    for now, then in zip(resumed, through):
+        assert now['main/loss'] == then['main/loss']
+        assert now['validation/main/loss'] == then['validation/main/loss']
+
+
+def test_mixed_precision_trains(device, tmp_path):
+    log = train(tmp_path / 'run', '-g', '0', '-e', '1', '--dtype', 'mixed16')
+    assert 1.5 < log[0]['main/loss'] < 4  # ln 10 = 2.3
 
 
 def test_mixing_up_host_and_device_is_seen(device):
