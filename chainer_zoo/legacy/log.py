@@ -113,6 +113,23 @@ class Log(object):
             raise UserError('{}: {}'.format(path, error)) from error
         return log
 
+    def must_count(self, n_class, n_train, n_test):
+        """Refuse to go on with a log of other data: its sums and counts would be divided wrongly.
+
+        Args:
+            n_class, n_train, n_test (int): classes, training and test pictures of the run.
+
+        Raises:
+            UserError: the log counts others.
+        """
+        history = self.history()
+        for what, theirs, ours in (('classes', len(history.categories), n_class),
+                                   ('training pictures', history.n_train, n_train),
+                                   ('test pictures', history.n_test, n_test)):
+            if theirs != ours:
+                raise UserError('the log to go on with (-l) is of {:,} {}, this run has {:,}: give '
+                                'the same data, or leave out -l'.format(theirs, what, ours))
+
     def history(self):
         """Return what the log says of each epoch.
 

@@ -120,12 +120,14 @@ def add_runs(page, runs, found):
     page.figure('curves', plots.curves(runs), 'Loss and accuracy over the epochs.' + (
         " The original logs the training loss divided by the parts of a batch, a number that its "
         'log does not hold: so for ' + ', '.join(divided) + '.' if divided else ''))
+    left_out = [run.label for run in runs if run.options is None]
     for name, label, x_of in (
             ('accuracy-work', 'multiply-adds for one picture', lambda c: c.multiply_adds),
             ('accuracy-weights', 'weights of convolution and linear layers', lambda c: c.weights)):
         page.figure(name, plots.scatter(_points(runs, found, x_of), label),
                     'Accuracy against {}: all rows of the article, and the runs given.'.format(
-                        label))
+                        label) + (' Left out, because a log does not say the options: {}.'.format(
+                            ', '.join(left_out)) if left_out else ''))
 
 
 def _points(runs, found, x_of):

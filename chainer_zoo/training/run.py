@@ -198,6 +198,7 @@ def _trainer(args, entry, options, data, device, this, resumed):
     legacy_log = Log.load(args.load_log) if args.load_log else Log(
         range(options['n_class']), data.train_y, data.test_y,
         '{}{}'.format(entry.name, options))
+    legacy_log.must_count(options['n_class'], len(data.train_y), len(data.test_y))
     trainer.extend(extensions.ReportRate())
     trainer.extend(evaluation, trigger=end)
     trainer.extend(log_report)

@@ -123,3 +123,12 @@ def test_every_model_of_the_original_is_known_by_its_class():
 
 def test_another_model_has_no_name(log):
     assert log.history().model_name is None
+
+
+@pytest.mark.parametrize('counts, words', [
+    ((4, 4, 6), 'of 3 classes, this run has 4'), ((3, 5, 6), 'of 4 training pictures'),
+    ((3, 4, 7), 'of 6 test pictures')])
+def test_a_log_of_other_data_is_not_gone_on_with(log, counts, words):
+    log.must_count(3, 4, 6)
+    with pytest.raises(UserError, match=words):
+        log.must_count(*counts)
