@@ -94,11 +94,6 @@ def words(key, block, count):
     return np.random.Philox(counter=counter, key=np.array([seed, 0], np.uint64)).random_raw(count)
 
 
-def kernel_key(key):
-    """Return (seed, draw) as the arguments ``uint64 seed, uint64 draw`` of a kernel."""
-    return tuple(np.uint64(number) for number in key)
-
-
 def lanes(key, start, count):
     """Return lanes ``start`` to ``start + count - 1`` of a draw.
 

@@ -67,8 +67,8 @@ class _PictureMask(function_node.FunctionNode):
             }
             ''',
             'picture_mask', preamble=_philox.source,
-        )(*_philox.kernel_key(self.key)
-          + (_philox.threshold(1 - self.p), size, mask), size=-(-size // _philox.LANES))
+        )(self.key[0], self.key[1], _philox.threshold(1 - self.p), size, mask,
+          size=-(-size // _philox.LANES))
         return mask
 
 

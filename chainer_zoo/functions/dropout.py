@@ -66,9 +66,8 @@ class Dropout(function_node.FunctionNode):
             }
             ''',
             'dropout_counted', preamble=_array.source + _philox.source,
-        )(x, *_philox.kernel_key(self.key)
-          + (_philox.threshold(self.ratio), 1 / (1 - self.ratio), x.size, y),
-          size=-(-x.size // _philox.LANES))
+        )(x, self.key[0], self.key[1], _philox.threshold(self.ratio), 1 / (1 - self.ratio),
+          x.size, y, size=-(-x.size // _philox.LANES))
         return y,
 
     def backward(self, indexes, grad_outputs):

@@ -65,9 +65,8 @@ class _Masked(function_node.FunctionNode):
     def kernel_arguments(self, size):
         """Return what the kernels take after their arrays."""
         theta1, theta2 = self.thetas
-        return _philox.kernel_key(self.key) + (
-            _philox.threshold(theta1), _philox.threshold(theta2),
-            1 / (1 - theta1), 1 / (1 - theta2), size)
+        return self.key + (_philox.threshold(theta1), _philox.threshold(theta2),
+                           1 / (1 - theta1), 1 / (1 - theta2), size)
 
 
 class Swapout(_Masked):
