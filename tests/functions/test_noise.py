@@ -36,7 +36,7 @@ def seeded():
 def assert_rate(kept, count, p):
     """Two-sided normal test of a rate, at LEVEL."""
     z = (kept - count * p) / math.sqrt(count * p * (1 - p))
-    assert math.erfc(abs(z) / math.sqrt(2)) > LEVEL, 'kept {} of {}, expected {}: z = {:.2f}'.format(
+    assert math.erfc(abs(z) / math.sqrt(2)) > LEVEL, '{} of {}, expected {}: z = {:.2f}'.format(
         kept, count, p, z)
 
 

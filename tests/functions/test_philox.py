@@ -33,7 +33,7 @@ def test_words_are_philox_at_the_documented_counter(seed, draw, block):
     assert [int(w) for w in _philox.words((seed, draw), block, 8)] == expected
 
 
-@pytest.mark.parametrize('start,count', [(0, 0), (0, 1), (0, 16), (1, 5), (7, 9), (8, 8), (123, 45)])
+@pytest.mark.parametrize('start,count', [(0, 0), (0, 1), (0, 16), (1, 5), (7, 9), (8, 8), (99, 45)])
 def test_lanes_are_halves_of_words_low_half_first(start, count):
     words = [int(w) for w in _philox.words((3, 4), 0, (start + count + 1) // 2)]
     halves = [half for w in words for half in (w & 0xffffffff, w >> 32)]

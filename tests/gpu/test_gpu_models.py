@@ -21,7 +21,7 @@ CASES = [case for case in map(golden.Golden, sorted(FOLDER.glob('*.json')))
          if case.logits is not None]
 
 
-# Three updates blow up what is rounded otherwise: 4.5% for swapout when its kernels ran through g++.
+# Three updates blow up what is rounded otherwise: 4.5% for swapout, its kernels run through g++.
 TOLERANCES = dict(golden.TOLERANCES, train_losses=0.1, params_after_3_updates=0.1)
 
 
