@@ -64,7 +64,8 @@ def curves(runs):
         loss.plot(run.epochs, run.train_loss, '--', markerfacecolor='white', label=train, **style)
         loss.plot(run.epochs, run.test_loss, '-', label=run.label + ': test', **style)
         accuracy.plot(run.epochs, run.accuracy, '-', **style)
-    for axes, label in ((loss, 'softmax cross entropy (nats)'),
+    loss.set_yscale('log')  # one diverging epoch must not flatten all other curves
+    for axes, label in ((loss, 'softmax cross entropy (nats, log scale)'),
                         (accuracy, 'accuracy on the test pictures (%)')):
         axes.set_xlabel('epoch')
         axes.set_ylabel(label)
