@@ -98,8 +98,9 @@ def _fuses(x, bn):
     if not onednn.is_enabled() or bn.avg_mean is None or bn.gamma is None or bn.beta is None:
         return False
     from chainer_zoo.onednn import seam
-    return seam.takes_batch_normalization(
-        chainer.as_variable(x).array, bn.gamma.array, bn.beta.array, bn.axis)
+    x = chainer.as_variable(x)
+    return x.layout is None and seam.takes_batch_normalization(
+        x.array, bn.gamma.array, bn.beta.array, bn.axis)
 
 
 def bn_relu(x, bn):
@@ -155,7 +156,7 @@ def conv_bn(x, conv, bn, relu=False):
     if not (config.train or config.enable_backprop) and onednn.is_enabled():
         from chainer_zoo.onednn import seam
         known = conv.W.array, bn.avg_mean, bn.gamma, bn.beta  # what begins with the first input
-        if (type(conv).forward is L.Convolution2D.forward
+        if (type(conv).forward is L.Convolution2D.forward and chainer.as_variable(x).layout is None
                 and all(value is not None for value in known)):
             x = chainer.as_variable(x)
             y = seam.convolve_normalized(

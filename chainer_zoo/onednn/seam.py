@@ -89,7 +89,8 @@ def convolve_normalized(x, W, b, gamma, beta, mean, var, eps, stride, pad, dilat
         oneDNN does not compute it.
     """
     arrays = [a for a in (x, W, b, gamma, beta, mean, var) if a is not None]
-    if not memory.is_plain(*arrays) or x.ndim != 4:
+    if (not memory.is_plain(*arrays) or x.ndim != 4 or x.shape[1] != W.shape[1] * groups
+            or any(a.shape != W.shape[:1] for a in arrays[2:])):
         return NOT_HERE
     y_hw = tuple(conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in
                  zip(x.shape[2:], W.shape[2:], stride, pad, dilate))
@@ -236,12 +237,14 @@ def update_statistics(x, mean, var, eps, decay, running_mean, running_var):
 
 def takes_batch_normalization(x, gamma, beta, axis):
     """Return whether batch normalization of these arrays over ``axis`` can run here."""
-    return (memory.is_plain(x, gamma, beta) and gamma.ndim == 1 and x.ndim in (2, 4)
+    return (memory.is_plain(x, gamma, beta) and x.ndim in (2, 4)
+            and gamma.shape == beta.shape == (x.shape[1],)
             and axis in (None, (0,) + tuple(range(2, x.ndim))))
 
 
 def _normalize(node, inputs):
-    if not takes_batch_normalization(*inputs + (node.axis,)):
+    if node.input_layouts[0] is not None or not takes_batch_normalization(
+            *inputs + (node.axis,)):
         return NOT_HERE
     node._impl_selector = lambda node, inputs: BatchNormalizationImpl()
     return CHOSEN
@@ -249,7 +252,9 @@ def _normalize(node, inputs):
 
 def _normalize_fixed(node, inputs):
     x, gamma, beta, mean, var = inputs
-    if not (takes_batch_normalization(x, gamma, beta, node.axis) and memory.is_plain(mean, var)):
+    if (node.input_layouts[0] is not None or mean.shape != gamma.shape or var.shape != gamma.shape
+            or not takes_batch_normalization(x, gamma, beta, node.axis)
+            or not memory.is_plain(mean, var)):
         return NOT_HERE
     node.retain_inputs((0, 1, 3, 4))
     node.axis = (0,) + tuple(range(2, x.ndim))
