@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from chainer_zoo import onednn
-from tests.onednn import engine
+import engine_checks as engine
 
 CONVOLUTION = ('Convolution2DFunction', 'Deconvolution2DFunction', 'WeightAndBiasGrad')
 

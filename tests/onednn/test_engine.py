@@ -18,7 +18,7 @@ from chainer_zoo.links import BatchNormalization
 from chainer_zoo.onednn import library
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
-from tests.onednn import engine
+import engine_checks as engine
 
 
 class Net(chainer.Chain):
@@ -125,9 +125,9 @@ def test_two_threads_train_at_once_as_one_after_the_other():
 @pytest.mark.parametrize('threads', ['1', '2'])
 def test_a_fork_does_not_hang(threads):
     code = (
-        'import os, sys; sys.path.insert(0, "."); import chainer_zoo, numpy as np\n'
+        'import os, sys; sys.path[:0] = [".", "tests/onednn"]; import chainer_zoo, numpy as np\n'
         'from chainer_zoo import onednn; onednn.enable()\n'
-        'from tests.onednn.test_engine import seeded, train\n'
+        'from test_engine import seeded, train\n'
         'model = seeded(); train(model, 2)\n'
         'pid = os.fork()\n'
         'if pid == 0:\n'

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chainer_zoo import onednn
 from chainer_zoo.functions import residual_add
-from tests.onednn import engine
+import engine_checks as engine
 
 SHAPES = [(2, 3, 5, 7), (4, 16, 8, 8), (1, 24, 3, 3), (2, 1, 6, 6), (5, 8, 1, 1), (3, 148, 4, 4),
           (6, 5)]

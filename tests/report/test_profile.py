@@ -1,0 +1,47 @@
+"""The profile of a training step."""
+import chainer
+import numpy as np
+import pytest
+
+import chainer_zoo
+from chainer_zoo import onednn
+from chainer_zoo.cli import main
+from chainer_zoo.report import profile
+
+
+def found(on):
+    model = chainer_zoo.build('resnet', depth=8)
+    optimizer = chainer.optimizers.MomentumSGD(0.01).setup(model)
+    x = np.random.RandomState(0).uniform(-1, 1, (4, 3, 32, 32)).astype(np.float32)
+    with onednn.using(on):
+        return profile.profile(model, optimizer, x, np.arange(4, dtype=np.int32), steps=1)
+
+
+def test_every_convolution_is_seen_forward_and_backward():
+    rows = {row.function: row for row in found(False).rows}
+    assert rows['Convolution2DFunction'].calls == rows['Convolution2DGradW'].calls == 8
+    assert rows['Deconvolution2DFunction'].calls == 7  # pictures want no gradient
+    assert {row.where for row in rows.values()} == {'Chainer'}
+
+
+def test_functions_take_no_longer_than_the_step():
+    result = found(False)
+    assert 0 < sum(row.seconds for row in result.rows) <= result.forward + result.backward
+
+
+@pytest.mark.skipif(not onednn.is_available(), reason='oneDNN does not load')
+def test_it_says_what_onednn_computed():
+    rows = {row.function: row.where for row in found(True).rows}
+    assert rows['Convolution2DFunction'] == rows['BatchNormalizationReLU'] == 'oneDNN'
+    assert rows['SoftmaxCrossEntropy'] == 'Chainer'
+
+
+def test_the_command_prints_a_table(capsys):
+    assert main(['profile', '--model', 'resnet', '--option', 'depth=8', '--batch', '2',
+                 '--steps', '1', '--cpu', 'numpy']) == 0
+    assert 'Convolution2DFunction' in capsys.readouterr().out
+
+
+def test_an_unknown_option_is_one_line(capsys):
+    assert main(['profile', '--model', 'resnet', '--option', 'depht=8']) == 2
+    assert 'depth' in capsys.readouterr().err
