@@ -23,7 +23,7 @@ def find(gpu):
             import cupy
             count = cupy.cuda.runtime.getDeviceCount()
         except ImportError as e:
-            raise UserError('-g {}: CuPy is not installed (pip install "chainer_zoo[cuda12]"); '
+            raise UserError('-g {}: CuPy is not installed; python -m chainer_zoo doctor says how, '
                             '-g -1 computes on the CPU'.format(gpu)) from e
         except Exception as e:  # CuPy's own error classes differ between its versions
             raise UserError('-g {}: no GPU can be used ({}); -g -1 computes on the CPU'.format(

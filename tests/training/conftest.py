@@ -30,7 +30,7 @@ def tiny(tmp_path_factory):
     return str(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def command(tiny):
     """Returns the command line of a small run, with more arguments behind it."""
     def line(*more):
@@ -39,7 +39,7 @@ def command(tiny):
     return line
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def train(command):
     """Runs it and returns the finished process."""
     def run(*more):

@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,14 +11,10 @@ from chainer_zoo.legacy.log import Log
 
 
 @pytest.fixture(scope='module')
-def finished(tmp_path_factory, tiny):
+def finished(tmp_path_factory, train):
     """The folder and the output of a run of two epochs."""
-    from conftest import SCRIPT  # the folder of this file is on the path
     out = tmp_path_factory.mktemp('run') / 'out'
-    process = subprocess.run(
-        [sys.executable, str(SCRIPT), '--model', 'resnext', '-d', '2', '-b', '20', '-trb', '2',
-         '-teb', '2', '--data', tiny, '-e', '2', '-p', str(out)],
-        capture_output=True, text=True)
+    process = train('-e', 2, '-p', out)
     assert process.returncode == 0, process.stderr
     return out, process.stdout
 
