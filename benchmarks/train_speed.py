@@ -7,8 +7,8 @@ step each, so that whatever else the machine does hits all alike. A step is forw
 entropy, backward and an update of MomentumSGD with weight decay; evaluation is forward alone. The
 table has medians over the turns, peak memory of the process, and ratios to the engine. PyTorch
 runs contiguous and channels_last, and the faster one counts. ``--check`` compares the logits of
-the twins with ours instead. On a machine that is busy with other things, ``--clock cpu --threads 1``
-counts the processor time of each contestant instead of the time that passes.
+the twins with ours instead. On a machine that is busy with other things, ``--clock cpu --threads
+1`` counts the processor time of each contestant instead of the time that passes.
 """
 import argparse
 import json
@@ -202,7 +202,7 @@ def main():
     contestants = [which for which in CONTESTANTS if which not in arguments.without]
     os.environ.setdefault('OMP_NUM_THREADS', str(arguments.threads))
     if not arguments.check:
-        print('{} threads, medians of {} turns; {} seconds a batch, MiB of the whole process'.format(
+        print('{} threads, medians of {} turns; {} seconds a batch, MiB of the process'.format(
             arguments.threads, arguments.repeat, arguments.clock))
     for i, case in enumerate(CASES):
         if arguments.names and case[0] not in arguments.names:

@@ -27,9 +27,7 @@ ELTWISE_RELU = 32
 ELTWISE_RELU_FROM_OUTPUT = 256
 POOLING_MAX = 511
 POOLING_AVERAGE = 767  # padding counts
-POOLING_AVERAGE_INSIDE = 1023  # padding does not count
 BINARY_ADD = 131056
-BINARY_MUL = 131057
 USE_GLOBAL_STATS = 1
 USE_SCALE = 2
 USE_SHIFT = 4
@@ -37,12 +35,8 @@ FUSE_RELU = 8
 SCRATCHPAD_USER = 1
 STREAM_IN_ORDER = 1
 QUERY_IMPLEMENTATION = 8
-QUERY_SRC = 129
-QUERY_DIFF_SRC = 130
 QUERY_WEIGHTS = 131
 QUERY_DIFF_WEIGHTS = 132
-QUERY_DST = 133
-QUERY_DIFF_DST = 134
 QUERY_WORKSPACE = 135
 QUERY_SCRATCHPAD = 136
 
@@ -66,9 +60,9 @@ ARG_DIFF_SHIFT = 256
 ARG_MULTIPLE_SRC = 1024
 
 _STATUS = {
-    1: 'out of memory', 2: 'invalid arguments', 3: 'unimplemented', 4: 'last implementation reached',
-    5: 'runtime error', 6: 'not required', 7: 'invalid graph', 8: 'invalid graph operation',
-    9: 'invalid shape', 10: 'invalid data type',
+    1: 'out of memory', 2: 'invalid arguments', 3: 'unimplemented',
+    4: 'last implementation reached', 5: 'runtime error', 6: 'not required', 7: 'invalid graph',
+    8: 'invalid graph operation', 9: 'invalid shape', 10: 'invalid data type',
 }
 UNIMPLEMENTED = 3
 

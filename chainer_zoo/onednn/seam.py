@@ -169,7 +169,6 @@ class WeightAndBiasGrad(function_node.FunctionNode):
         ggW, ggb = grad_outputs
         gx = ggy = None
         if ggW is not None:
-            _, y_c, y_h, y_w = gy.shape
             stride, pad, dilate, groups = _geometry(self.node)
             gx = chainer.functions.deconvolution_2d(
                 gy, ggW, stride=stride, pad=pad, outsize=x.shape[2:], dilate=dilate, groups=groups)

@@ -43,7 +43,7 @@ def test_fixed_batch_normalization(shape, how):
 
 def test_batch_normalization_over_other_axes_goes_to_chainer():
     engine.check(lambda x, g, b: F.batch_normalization(x, g, b, axis=(0,)),
-                 [engine.values(0, 8, 3, 2, 2), engine.values(1, 3, 2, 2), engine.values(2, 3, 2, 2)],
+                 [engine.values(i, *s) for i, s in enumerate([(8, 3, 2, 2)] + 2 * [(3, 2, 2)])],
                  tolerance=1e-3)
 
 
@@ -57,7 +57,8 @@ def test_relu(shape, how):
 @pytest.mark.parametrize('shape', SHAPES, ids=str)
 def test_prelu(shape, how):
     engine.check(F.prelu, [engine.layout(engine.values(0, *shape), how),
-                           engine.values(1, shape[1])], ('PReLUFunction', 'PReLUFunctionGrad'), 1e-5)
+                           engine.values(1, shape[1])],
+                 ('PReLUFunction', 'PReLUFunctionGrad'), 1e-5)
 
 
 def test_the_gradient_of_prelu_at_zero_is_chainers():
@@ -143,8 +144,8 @@ def test_batch_normalization_of_any_shape(batch, channels, size, how):
         return  # the variance of two or three numbers amplifies rounding
     x = engine.layout(engine.values(0, batch, channels, *size), how)
     engine.check(lambda *v: F.batch_normalization(*v),
-                 [x, engine.values(1, channels), engine.values(2, channels)], ('BatchNormalization',),
-                 5e-3)
+                 [x, engine.values(1, channels), engine.values(2, channels)],
+                 ('BatchNormalization',), 5e-3)
 
 
 DOUBLE = [
