@@ -2,6 +2,7 @@
 import importlib
 import sys
 
+from chainer_zoo import onednn
 from chainer_zoo.errors import UserError
 from chainer_zoo.training.arguments import Parser
 
@@ -18,7 +19,11 @@ COMMANDS = {
 
 
 def _guarded(run, prog):
-    """Run, and turn what people can mend into one line and status 2."""
+    """Run, and turn what people can mend into one line and status 2.
+
+    The process is left as it was found: a command chooses its CPU engine for itself.
+    """
+    engine_on = onednn.is_enabled()
     try:
         return run()
     except UserError as e:
@@ -30,6 +35,8 @@ def _guarded(run, prog):
     except BrokenPipeError:
         sys.stdout = None  # whoever read the output has closed it: nothing is left to say
         return 0
+    finally:
+        (onednn.enable if engine_on else onednn.disable)()
 
 
 def train(argv):
