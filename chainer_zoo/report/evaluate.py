@@ -1,6 +1,7 @@
 """``python -m chainer_zoo evaluate``: what a saved model reaches on the test pictures."""
 import numpy as np
 
+from chainer_zoo.data.choice import read
 from chainer_zoo.data.pictures import Pictures
 from chainer_zoo.errors import UserError
 from chainer_zoo.report import saved_model
@@ -11,7 +12,7 @@ from chainer_zoo.training.evaluation import evaluate
 def add_arguments(parser):
     """Add the command's flags to its parser."""
     saved_model.add_arguments(parser)
-    arguments.add_data(parser)
+    arguments.add_data(parser, train=False)
     parser.add_argument('--per_class', metavar='N', type=arguments.whole(1), default=None,
                         help='only the first N test pictures of each class, class after class')
     parser.add_argument('-b', '--batch', type=arguments.whole(1), default=None,
@@ -23,8 +24,7 @@ def add_arguments(parser):
 
 def run(args):
     """Test a saved model and print the result; return the exit status."""
-    from chainer_zoo.training.run import read_data  # imports all of Chainer's training
-    data = read_data(args)
+    data = read(args.dataset, args.data, test=args.limit_test)
     entry, options, model = saved_model.load(args, len(data.label_names))
     x, y = data.test_x, data.test_y
     if args.per_class is not None:

@@ -97,8 +97,8 @@ def add_device(parser):
                             'where it loads')
 
 
-def add_data(parser):
-    """Add where the pictures come from."""
+def add_data(parser, train=True):
+    """Add where the pictures come from, and how many to train and to test with."""
     group = parser.add_argument_group('data')
     group.add_argument('--dataset', choices=('cifar10', 'shapes', 'auto'), default='cifar10',
                        help='shapes is a small drawn set that is built in: no network needed; '
@@ -106,8 +106,9 @@ def add_data(parser):
     group.add_argument('--data', metavar='PATH', default=None,
                        help='cifar-10-python.tar.gz or the folder cifar-10-batches-py; without '
                             "it a copy in Chainer's dataset folder, else a download")
-    group.add_argument('--limit_train', metavar='N', type=whole(1), default=None,
-                       help='only the first N training pictures, in file order')
+    if train:
+        group.add_argument('--limit_train', metavar='N', type=whole(1), default=None,
+                           help='only the first N training pictures, in file order')
     group.add_argument('--limit_test', metavar='N', type=whole(1), default=None,
                        help='only the first N test pictures, in file order')
 

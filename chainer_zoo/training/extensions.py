@@ -22,7 +22,7 @@ from chainer_zoo.training import snapshots
 from chainer_zoo.training.evaluation import evaluate
 from chainer_zoo.training.optimizer import set_rate
 from chainer_zoo.training.updater import epoch_of
-from chainer_zoo.training.updater import must_be_finite
+from chainer_zoo.training.updater import weights_must_be_finite
 
 #: The model that did best on the test pictures; choosing by them flatters it, hence the name.
 BEST_MODEL = 'best-on-test.model'
@@ -145,10 +145,10 @@ class Evaluation(extension.Extension):
         self.last = None
 
     def __call__(self, trainer):
+        weights_must_be_finite(trainer.updater)  # before anything is tested, logged or saved
         model = trainer.updater.get_optimizer('main').target
         self.last = evaluate(model, self.x, self.y, self.pictures, self.batch,
                              len(self.label_names))
-        must_be_finite(self.last.loss, 'test loss', trainer.updater)
         reporter.report({'validation/main/loss': self.last.loss,
                          'validation/main/accuracy': self.last.accuracy})
         for name, accuracy in zip(self.label_names, self.last.per_class):
@@ -308,9 +308,7 @@ class Snapshots(extension.Extension):
 
     def __call__(self, trainer):
         stopping = self.stop.asked  # before writing: a signal may come in between
-        # A ReLU may turn NaN into 0 and hide from the loss that the weights are lost.
-        for path, param in trainer.updater.get_optimizer('main').target.namedparams():
-            must_be_finite(float(param.array.sum()), 'sum of ' + path, trainer.updater)
+        weights_must_be_finite(trainer.updater)
         snapshots.save(snapshots.path_of(trainer.out, trainer.updater.iteration),
                        trainer, self.record)
         snapshots.keep_newest(trainer.out, self.keep)
@@ -365,10 +363,10 @@ class Progress(extension.Extension):
             sys.stdout.flush()
 
     def _summary(self, trainer):
-        record = trainer.observation
+        record = trainer.get_extension('LogReport').log[-1]
         return '\n'.join([
-            'epoch {}: test loss {:.4f}, test accuracy {:.2%}'.format(
-                epoch_of(trainer.updater), record['validation/main/loss'],
+            'epoch {}: train loss {:.4f}, test loss {:.4f}, test accuracy {:.2%}'.format(
+                record['epoch'], record['main/loss'], record['validation/main/loss'],
                 record['validation/main/accuracy']),
             '  ' + '  '.join('{} {:.1%}'.format(name, record['validation/main/accuracy/' + name])
                              for name in self.label_names)])

@@ -14,9 +14,7 @@ from chainer.training import extensions as chainer_extensions
 from chainer_zoo import catalog
 from chainer_zoo import devices
 from chainer_zoo import initializers
-from chainer_zoo.data import cifar10
-from chainer_zoo.data import limit
-from chainer_zoo.data import shapes
+from chainer_zoo.data.choice import read
 from chainer_zoo.data.pictures import Pictures
 from chainer_zoo.data.sampler import RandomBatches
 from chainer_zoo.errors import UserError
@@ -54,7 +52,7 @@ def run(args, command):
     engine = devices.choose_engine(args.cpu, args.gpu)
     with _folder(args.out):
         state = _resumed(args)
-        data = read_data(args)
+        data = read(args.dataset, args.data, args.limit_train, args.limit_test)
         options = dict(options, n_class=_n_class(args, data))
         this = record.make(args, entry, options, data.source, engine)
         if state is not None:
@@ -131,24 +129,6 @@ def _resumed(args):
             return None
         args.resume = found[0]
     return snapshots.read(args.resume)
-
-
-def read_data(args):
-    """Return the data set that ``args`` name, cut to its limits."""
-    if args.dataset == 'shapes':
-        data = shapes.read()
-    elif args.dataset == 'auto':
-        try:
-            data = cifar10.read(args.data, download=False)
-        except UserError:
-            print('no copy of CIFAR-10 is here: taking the built-in drawn set, shapes')
-            data = shapes.read()
-    else:
-        data = cifar10.read(args.data)
-    data = limit(data, args.limit_train, args.limit_test)
-    print('data: {} ({} training and {} test pictures)'.format(
-        data.source, len(data.train_x), len(data.test_x)))
-    return data
 
 
 def _n_class(args, data):

@@ -31,6 +31,16 @@ def must_be_finite(value, what, updater):
             'with a smaller rate (-lr)'.format(what, value, epoch_of(updater)))
 
 
+def weights_must_be_finite(updater):
+    """Stop the run where its weights are lost; a ReLU may turn NaN into 0 and hide it from the loss.
+
+    Raises:
+        UserError: names the parameter.
+    """
+    for path, param in updater.get_optimizer('main').target.namedparams():
+        must_be_finite(float(param.array.sum(dtype='d')), 'sum of ' + path, updater)
+
+
 class SplitBatchUpdater(updaters.StandardUpdater):
     """Splits each batch into parts, sums their gradients and makes one update.
 

@@ -22,7 +22,8 @@ def finished(tmp_path_factory, train):
 def test_it_says_the_data_each_epoch_and_where_the_plots_are(finished):
     out, text = finished
     assert 'cifar-10-batches-py' in text
-    assert 'epoch 1: test loss' in text and 'epoch 2: test loss' in text
+    assert 'epoch 1: train loss' in text and 'epoch 2: train loss' in text
+    assert text.count('test loss') == 2
     assert 'disc' in text  # accuracy per class, by name
     assert text.strip().endswith('plots: {0}/loss.png and {0}/accuracy.png'.format(out))
 
