@@ -52,6 +52,7 @@ class _Times(chainer.FunctionHook):
         self._places[id(node)] = 'oneDNN' if taken else 'Chainer'
 
     def _before(self, node, _):
+        self._places.pop(id(node), None)  # of a node that is gone, whose number this one got
         self._started.append([self.now(), 0.0])
 
     def _after(self, node, _):
