@@ -33,7 +33,7 @@ $(VENV)/installed: setup.py
 		echo '$(PYTHON) lacks venv: apt install python3-venv'; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q --upgrade pip
-	$(VENV)/bin/python -m pip install -q 'setuptools<81' wheel '$(NUMPY)'
+	$(VENV)/bin/python -m pip install -q 'setuptools>=64,<81' wheel '$(NUMPY)'
 	$(VENV)/bin/python -m pip install -q --no-build-isolation -e .
 	touch $@
 
