@@ -7,7 +7,7 @@ imported is lent to it here, and only where the real thing is absent:
 what Chainer wants             gone since                   where Chainer asks for it
 =============================  ===========================  ===================================
 ``numpy.sctypes``              NumPy 2.0                    functions/array/as_strided.py
-``numpy.distutils``            Python 3.12                  _environment_check.py
+``numpy.distutils``            Python 3.12; setuptools 74   _environment_check.py
 ``pkg_resources``              setuptools 82, or none       _environment_check.py, testing
 ``numpy.float``                NumPy 1.24                   functions/array/resize_images.py
 =============================  ===========================  ===================================
@@ -48,13 +48,16 @@ def _lend_numpy_names():
 
 
 def _missing(name):
-    """Return whether module ``name`` can neither be found nor is already there."""
+    """Return whether module ``name`` cannot be imported: absent, or broken by what it needs."""
     if name in sys.modules:
         return False
     try:
-        return importlib.util.find_spec(name) is None
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of its deprecation, which nobody here can change
+            importlib.import_module(name)
     except ImportError:
         return True
+    return False
 
 
 def _numpy_distutils():
@@ -147,10 +150,11 @@ def _import_chainer():
     They leave ``sys.modules`` so that no other package takes them for the real thing.
     """
     lent = {}
-    if _missing('numpy.distutils'):
+    if _missing('numpy.distutils.system_info'):
         lent.update(_numpy_distutils())
     if _missing('pkg_resources'):
         lent.update(_pkg_resources())
+    real = {name: sys.modules.get(name) for name in lent}
     sys.modules.update(lent)
     try:
         with warnings.catch_warnings():
@@ -159,8 +163,10 @@ def _import_chainer():
             importlib.import_module('chainer')
             importlib.import_module('chainer.testing')
     finally:
-        for name in lent:
+        for name, module in real.items():
             sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
 
 
 _lend_numpy_names()

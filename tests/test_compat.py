@@ -17,16 +17,17 @@ def test_chainer_and_its_testing_module_import_behind_chainer_zoo():
                ).returncode == 0
 
 
-def test_without_setuptools_chainer_imports_all_the_same():
-    result = run('''
+@pytest.mark.parametrize('blocked', ['numpy.distutils', 'numpy.distutils.system_info'])
+def test_without_setuptools_and_distutils_chainer_imports_all_the_same(blocked):
+    result = run('blocked = {!r}'.format(blocked) + '''
 import importlib.abc, sys
 class Absent(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in ('pkg_resources', 'setuptools') or name == 'numpy.distutils':
+        if name.split('.')[0] in ('pkg_resources', 'setuptools') or name == blocked:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 import chainer_zoo, chainer
-assert 'pkg_resources' not in sys.modules and 'numpy.distutils' not in sys.modules
+assert 'pkg_resources' not in sys.modules and blocked not in sys.modules
 import numpy as np
 print(float(chainer.functions.sum(chainer.Variable(np.ones(3, 'f'))).array))
 ''')
