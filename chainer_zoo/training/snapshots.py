@@ -46,7 +46,7 @@ def save(path, trainer, record):
     """
     serializer = serializers.DictionarySerializer()
     serializer.save(trainer)
-    arrays = {key: np.asarray(value) for key, value in serializer.target.items()}
+    arrays = {key: np.asarray(value) for key, value in sorted(serializer.target.items())}
     pickled = sorted(key for key, array in arrays.items() if array.dtype.hasobject)
     if pickled:
         raise TypeError('a snapshot holds arrays only, not the objects at ' + ', '.join(pickled))

@@ -1,8 +1,10 @@
 """A run from the command line: its files, its numbers, and one line for what is wrong."""
+import io
 import json
 import os
 import signal
 import subprocess
+import zipfile
 
 import numpy as np
 import pytest
@@ -174,6 +176,7 @@ def test_a_damaged_snapshot_is_recognised_and_the_one_before_offered(finished, t
 
 
 def flipped(content):
-    """One bit of an array in the middle of the file, turned over."""
-    middle = len(content) // 2
+    """One bit of the largest array turned over."""
+    largest = max(zipfile.ZipFile(io.BytesIO(content)).infolist(), key=lambda info: info.file_size)
+    middle = largest.header_offset + largest.file_size // 2
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1:]
