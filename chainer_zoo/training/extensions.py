@@ -322,14 +322,16 @@ class Progress(extension.Extension):
     Args:
         total (int): updates in all.
         label_names (sequence of str): names of the classes.
+        seconds (float): the run is cut short after so long, if not None.
         quiet_seconds (float): time between two plain lines.
     """
 
     priority = 20
     trigger = (1, 'iteration')
 
-    def __init__(self, total, label_names, quiet_seconds=30.0):
+    def __init__(self, total, label_names, seconds=None, quiet_seconds=30.0):
         self.total = total
+        self.seconds = float('inf') if seconds is None else seconds
         self.label_names = label_names
         self.quiet_seconds = quiet_seconds
         self.terminal = sys.stdout.isatty()
@@ -341,23 +343,25 @@ class Progress(extension.Extension):
         self.spoken = self.start
         if self.terminal:
             self.bar = tqdm.tqdm(total=self.total, initial=self.first, unit='update',
-                                 file=sys.stdout, dynamic_ncols=True, leave=False)
+                                 file=sys.stdout, dynamic_ncols=True, leave=False,
+                                 bar_format='{desc} |{bar}| {n_fmt}/{total_fmt}{postfix}')
 
     def __call__(self, trainer):
         updater = trainer.updater
         speed = (updater.iteration - self.first) / max(time.time() - self.start, 1e-9)
-        numbers = 'loss {:.4f}  rate {:g}  {:.1f} pictures/s'.format(
+        left = min((self.total - updater.iteration) / speed, self.seconds - trainer.elapsed_time)
+        numbers = 'loss {:.4f}  rate {:g}  {:.1f} pictures/s  {} left'.format(
             float(trainer.observation['main/loss']), trainer.observation['lr'],
-            speed * updater.get_iterator('main').batch_size)
+            speed * updater.get_iterator('main').batch_size,
+            tqdm.tqdm.format_interval(max(left, 0)))
         if self.bar is not None:
             self.bar.set_description('epoch {}'.format(epoch_of(updater)), refresh=False)
             self.bar.set_postfix_str(numbers, refresh=False)
             self.bar.update(updater.iteration - self.bar.n)
         elif time.time() - self.spoken >= self.quiet_seconds:
             self.spoken = time.time()
-            print('epoch {}  update {} of {}  {}  {:.0f} s left'.format(
-                epoch_of(updater), updater.iteration, self.total, numbers,
-                (self.total - updater.iteration) / speed), flush=True)
+            print('epoch {}  update {}  {}'.format(epoch_of(updater), updater.iteration, numbers),
+                  flush=True)
         if 'validation/main/loss' in trainer.observation:
             tqdm.tqdm.write(self._summary(trainer), file=sys.stdout)
             sys.stdout.flush()

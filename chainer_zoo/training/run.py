@@ -191,7 +191,7 @@ def _trainer(args, entry, options, data, device, this, resumed):
     trainer.extend(extensions.RandomState(rng))
     if mixed16:
         trainer.extend(extensions.Mixed16State(optimizer))
-    trainer.extend(extensions.Progress(total, label_names))
+    trainer.extend(extensions.Progress(total, label_names, stop.seconds))
     trainer.extend(extensions.Snapshots(this, stop, args.snapshot_every, args.keep))
     return trainer, stop
 
