@@ -15,4 +15,4 @@ def test_a_small_wide_resnet_learns_cifar10_to_35_percent(cifar10_folder, tmp_pa
                     '--iterations', '300', '--data', str(cifar10_folder),
                     '-p', str(tmp_path / 'out')], check=True)
     record, = json.loads((tmp_path / 'out' / 'log').read_text())
-    assert record['validation/main/accuracy'] >= 0.35  # 0.43 when written; chance is 0.10
+    assert record['validation/main/accuracy'] >= 0.35  # on JPEG-stored pictures
