@@ -38,7 +38,9 @@ class Dropout(function_node.FunctionNode):
 
         def work(rows, start):
             lane = _philox.lanes(self.key, start, x[rows].size).reshape(x[rows].shape)
-            factor = _philox.kept(lane, drop).astype(computed)
+            keep = np.empty_like(x[rows], bool)  # in the memory order of x
+            keep[...] = _philox.kept(lane, drop)
+            factor = keep.astype(computed)
             factor *= scale
             np.multiply(x[rows], factor, out=y[rows], dtype=computed, casting='same_kind')
 
