@@ -1,13 +1,14 @@
-"""What Chainer lacks: noise with reproducible masks, shortcuts without zeros, fused BN and ReLU."""
+"""What Chainer lacks: noise with reproducible masks, shortcuts without zeros, layers in sequence."""
 from chainer_zoo.functions import noise  # NOQA
-from chainer_zoo.functions.bn_relu import bn_relu  # NOQA
-from chainer_zoo.functions.bn_relu import conv_bn  # NOQA
 from chainer_zoo.functions.depthwise_convolution import depthwise_convolution  # NOQA
 from chainer_zoo.functions.drop_path import drop_path  # NOQA
 from chainer_zoo.functions.drop_path import expected  # NOQA
 from chainer_zoo.functions.drop_path import separated_drop_path  # NOQA
 from chainer_zoo.functions.drop_path import survives  # NOQA
 from chainer_zoo.functions.dropout import dropout  # NOQA
+from chainer_zoo.functions.sequence import bn_relu  # NOQA
+from chainer_zoo.functions.sequence import in_sequence  # NOQA
 from chainer_zoo.functions.shortcut import residual_add  # NOQA
+from chainer_zoo.functions.shortcut import Skip  # NOQA
 from chainer_zoo.functions.shortcut import shortcut  # NOQA
 from chainer_zoo.functions.swapout import swapout  # NOQA

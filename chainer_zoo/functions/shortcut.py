@@ -317,3 +317,25 @@ def residual_add(h, x, stride=1, scale=1.0, offset=0):
         raise UserError('the channel offset is {}: give a whole number from 0'.format(offset))
     y, = ResidualAdd(stride, scale, offset).apply((h, x))
     return y
+
+
+class Skip(object):
+    """:func:`residual_add` as a step of :func:`~chainer_zoo.functions.in_sequence`.
+
+    Args:
+        x (:class:`~chainer.Variable` or :ref:`ndarray`): the shortcut's input.
+        stride (int): as in :func:`residual_add`.
+        scale (float): as there.
+    """
+
+    def __init__(self, x, stride=1, scale=1.0):
+        self.x = chainer.as_variable(x)
+        self.stride = stride
+        self.scale = scale
+
+    def __call__(self, h):
+        return residual_add(h, self.x, self.stride, self.scale)
+
+    def is_sum(self, shape):
+        """Return whether it is a plain sum with a branch of ``shape``."""
+        return self.stride == 1 and self.scale == 1 and self.x.shape == shape

@@ -2,8 +2,8 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import conv_bn
-from chainer_zoo.functions import residual_add
+from chainer_zoo.functions import in_sequence
+from chainer_zoo.functions import Skip
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
 
@@ -38,6 +38,5 @@ class BasicBlock(chainer.Chain):
             x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
             scale (float): factor of the branch, for blocks that survive by chance.
         """
-        h = conv_bn(x, self.conv1, self.bn1, relu=True)
-        h = conv_bn(h, self.conv2, self.bn2)
-        return F.relu(residual_add(h, x, self.stride, scale))
+        return in_sequence(x, self.conv1, self.bn1, F.relu, self.conv2, self.bn2,
+                           Skip(x, self.stride, scale), F.relu)

@@ -1,7 +1,8 @@
 """Batch normalization, ReLU, convolution."""
 import chainer
+import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import in_sequence
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
 
@@ -18,5 +19,9 @@ class BNReLUConv(chainer.Chain):
             self.bn = BatchNormalization(in_channels)
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
 
+    def steps(self):
+        """Return its steps, for :func:`~chainer_zoo.functions.in_sequence` with others."""
+        return self.bn, F.relu, self.conv
+
     def forward(self, x):
-        return self.conv(bn_relu(x, self.bn))
+        return in_sequence(x, *self.steps())

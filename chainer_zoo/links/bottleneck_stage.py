@@ -35,8 +35,16 @@ class BottleneckStage(chainer.Chain):
                 setattr(self, 'bn_relu_conv3_%d' % i, BNReLUConv(
                     width, self.out_channels, 1, 1, 0))
 
-    def branch(self, x, i):
-        """Return what the layers of bottleneck ``i`` make of its input.
+    def branch(self, i):
+        """Return the layers of bottleneck ``i`` (from 1) as steps of ``functions.in_sequence``.
+
+        They make float (B, 4 * width, H, W), strided if ``i`` is 1, of float (B, C, H, W).
+        """
+        return [step for layer in (1, 2, 3)
+                for step in self['bn_relu_conv%d_%d' % (layer, i)].steps()]
+
+    def skip(self, x, i):
+        """Return what the shortcut of bottleneck ``i`` (from 1) makes of its input.
 
         Args:
             x (:class:`~chainer.Variable`): float (B, C, H, W).
@@ -45,12 +53,6 @@ class BottleneckStage(chainer.Chain):
         Returns:
             :class:`~chainer.Variable`: float (B, 4 * width, H, W), strided if ``i`` is 1.
         """
-        for layer in (1, 2, 3):
-            x = self['bn_relu_conv%d_%d' % (layer, i)](x)
-        return x
-
-    def skip(self, x, i):
-        """Return what the shortcut of bottleneck ``i`` makes of its input; see :meth:`branch`."""
         if i > 1:
             return x
         # as the original: the first shortcut is activated too, by a normalization of its own

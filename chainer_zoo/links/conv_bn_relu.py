@@ -1,7 +1,8 @@
 """Convolution, batch normalization, ReLU."""
 import chainer
+import chainer.functions as F
 
-from chainer_zoo.functions import conv_bn
+from chainer_zoo.functions import in_sequence
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
 
@@ -18,5 +19,9 @@ class ConvBNReLU(chainer.Chain):
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad, **kwargs)
             self.bn = BatchNormalization(out_channels)
 
+    def steps(self):
+        """Return its steps, for :func:`~chainer_zoo.functions.in_sequence` with others."""
+        return self.conv, self.bn, F.relu
+
     def forward(self, x):
-        return conv_bn(x, self.conv, self.bn, relu=True)
+        return in_sequence(x, *self.steps())

@@ -2,8 +2,8 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import dropout
+from chainer_zoo.functions import in_sequence
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
 
@@ -27,9 +27,7 @@ class MLPConv(chainer.Chain):
             self.conv3 = Convolution2D(channels[1], channels[2], 1)
 
     def forward(self, x):
-        for i in (1, 2, 3):
-            x = F.relu(self['conv%d' % i](x))
-        return x
+        return in_sequence(x, self.conv1, F.relu, self.conv2, F.relu, self.conv3, F.relu)
 
 
 class MLPBNReLUConv(MLPConv):
@@ -46,9 +44,8 @@ class MLPBNReLUConv(MLPConv):
             self.bn3 = BatchNormalization(channels[1])
 
     def forward(self, x):
-        for i in (1, 2, 3):
-            x = self['conv%d' % i](bn_relu(x, self['bn%d' % i]))
-        return x
+        return in_sequence(x, self.bn1, F.relu, self.conv1, self.bn2, F.relu, self.conv2,
+                           self.bn3, F.relu, self.conv3)
 
 
 class NIN(chainer.Chain):

@@ -2,7 +2,8 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import residual_add
+from chainer_zoo.functions import in_sequence
+from chainer_zoo.functions import Skip
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import BottleneckStage
 from chainer_zoo.links import Convolution2D
@@ -16,7 +17,7 @@ class PreResNetStage(BottleneckStage):
 
     def forward(self, x):
         for i in range(1, self.blocks + 1):
-            x = residual_add(self.branch(x, i), self.skip(x, i))
+            x = in_sequence(x, *self.branch(i) + [Skip(self.skip(x, i))])
         return x
 
 

@@ -2,8 +2,8 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
-from chainer_zoo.functions import residual_add
+from chainer_zoo.functions import in_sequence
+from chainer_zoo.functions import Skip
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Convolution2D
@@ -56,9 +56,8 @@ class PyramidBlock(chainer.Chain):
             self.bn3 = BatchNormalization(out_channels)
 
     def forward(self, x):
-        h = self.conv1(self.bn1(x))
-        h = self.conv2(bn_relu(h, self.bn2))
-        return residual_add(self.bn3(h), x, self.stride)
+        return in_sequence(x, self.bn1, self.conv1, self.bn2, F.relu, self.conv2, self.bn3,
+                           Skip(x, self.stride))
 
 
 class PyramidNet(chainer.Chain):

@@ -2,7 +2,8 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import residual_add
+from chainer_zoo.functions import in_sequence
+from chainer_zoo.functions import Skip
 from chainer_zoo.links import ConvBNReLU
 
 
@@ -36,9 +37,8 @@ class ResNeXtBlock(chainer.Chain):
     def forward(self, x):
         paths = [self['conv_bn_relu2_%d' % i](self['conv_bn_relu1_%d' % i](x))
                  for i in range(1, self.C + 1)]
-        h = self.conv_bn_relu3(F.concat(paths))
         # as the original: no ReLU behind the sum, one before it
-        return residual_add(h, x, self.stride)
+        return in_sequence(F.concat(paths), *self.conv_bn_relu3.steps() + (Skip(x, self.stride),))
 
 
 class ResNeXt(chainer.Chain):

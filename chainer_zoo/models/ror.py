@@ -4,8 +4,10 @@ import chainer.functions as F
 
 from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import expected
+from chainer_zoo.functions import in_sequence
 from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import shortcut
+from chainer_zoo.functions import Skip
 from chainer_zoo.functions import survives
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
@@ -87,12 +89,11 @@ class RoRBlock(chainer.Chain):
             # as the original: unchanged even where the block would change size and channels
             return x
         x = shortcut(x, self.in_channels)
-        h = self.conv1(bn_relu(x, self.bn1))
-        h = self.conv2(bn_relu(h, self.bn2))
-        stride = self.stride
+        skipped, stride = x, self.stride
         if hasattr(self, 'projection'):
-            x, stride = self.projection(x, stride), 1
-        return residual_add(h, x, stride, expected(self.p))
+            skipped, stride = self.projection(x, stride), 1
+        return in_sequence(x, self.bn1, F.relu, self.conv1, self.bn2, F.relu, self.conv2,
+                           Skip(skipped, stride, expected(self.p)))
 
 
 class RoRStage(ChainedBlocks):

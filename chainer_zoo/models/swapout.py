@@ -2,6 +2,7 @@
 import chainer
 import chainer.functions as F
 
+from chainer_zoo.functions import in_sequence
 from chainer_zoo.functions import swapout
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import BottleneckStage
@@ -36,7 +37,8 @@ class SwapoutStage(BottleneckStage):
             sample (bool): draw masks in test mode too.
         """
         for i, theta in enumerate(self.thetas, 1):
-            x = swapout(self.skip(x, i), self.branch(x, i), theta, theta, sample=sample)
+            x = swapout(
+                self.skip(x, i), in_sequence(x, *self.branch(i)), theta, theta, sample=sample)
         return x
 
 

@@ -2,7 +2,8 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import residual_add
+from chainer_zoo.functions import in_sequence
+from chainer_zoo.functions import Skip
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import Convolution2D
 
@@ -33,8 +34,9 @@ class WideResNetStage(chainer.Chain):
 
     def forward(self, x):
         for i in range(1, self.blocks + 1):
-            h = self['bn_relu_conv2_%d' % i](self['bn_relu_conv1_%d' % i](x))
-            x = residual_add(h, x, self.stride if i == 1 else 1)
+            x = in_sequence(x, *self['bn_relu_conv1_%d' % i].steps()
+                            + self['bn_relu_conv2_%d' % i].steps()
+                            + (Skip(x, self.stride if i == 1 else 1),))
         return x
 
 

@@ -19,6 +19,8 @@ from chainer_zoo.errors import UserError
 
 chainer.global_config.chainer_zoo_onednn = False
 
+listeners = []  # of what is computed, for the profile: see Listener
+
 _state = {'reason': None, 'tried': False}
 
 
@@ -64,6 +66,8 @@ def disable():
     chainer.global_config.chainer_zoo_onednn = False
     if 'chainer_zoo.onednn.memory' in sys.modules:
         from chainer_zoo.onednn import memory
+        from chainer_zoo.onednn import weights
+        weights.clear()
         memory.pool.clear()
 
 
@@ -86,6 +90,35 @@ def using(flag):
         _prepare()
     with chainer.using_config('chainer_zoo_onednn', bool(flag)):
         yield
+
+
+class Listener(object):
+    """What may be put among ``listeners``."""
+
+    def node(self, node, taken):
+        """Hear whether (bool) oneDNN computes the function node ``node``."""
+
+    def begin(self):
+        """Hear that a part of a node begins."""
+
+    def end(self, name):
+        """Hear that the part that began last is done; ``name`` (str) says what it was."""
+
+
+def note(node, taken):
+    """Tell whoever listens whether oneDNN computes the function node ``node``."""
+    for listener in listeners:
+        listener.node(node, taken)
+
+
+def part(name, function, *args):
+    """Return ``function(*args)``, the part of a node that is called ``name``."""
+    for listener in listeners:
+        listener.begin()
+    result = function(*args)
+    for listener in listeners:
+        listener.end(name)
+    return result
 
 
 def _after_fork():

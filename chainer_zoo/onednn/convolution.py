@@ -2,6 +2,10 @@
 from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
+from chainer_zoo.onednn import weights
+
+
+RELU = primitive.RELU
 
 
 class Refused(Exception):
@@ -60,61 +64,70 @@ class _Convolution(object):
         return self._primitives[kind]
 
     def _weights(self, kind, W, layout):
-        """Return the weights in ``layout``, and whatever keeps them alive."""
+        """Return the weights in ``layout``."""
         reorder = self._reorder(kind, self._w_plain, layout)
         if reorder is None:
-            return memory.address(W), W
-        W_ordered = memory.empty((layout.size // 4,))
-        reorder.run(memory.address(W), memory.address(W_ordered))
-        return memory.address(W_ordered), W_ordered
+            return W
 
-    def _forward(self, with_bias, relu=False):
+        def order():
+            W_ordered = memory.empty((layout.size // 4,))
+            reorder.run(memory.address(W), memory.address(W_ordered))
+            return W_ordered,
+        return weights.kept((self.name, kind), (W,), order)[0]
+
+    def _forward(self, with_bias, then=()):
         engine = primitive.context().engine
+        post_ops = [self._y if step == primitive.SUM else step for step in then]
         arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
                      (dnnl.ARG_DST, self._y)]
         if with_bias:
             arguments.append((dnnl.ARG_BIAS, self._b))
-        return self._make(('forward', with_bias, relu), lambda: primitive.Primitive(
+        return self._make(('forward', with_bias, then), lambda: primitive.Primitive(
             self.name + ' forward', 'dnnl_convolution_forward_primitive_desc_create',
             (engine, dnnl.FORWARD_TRAINING, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
-             self._b if with_bias else None, self._y) + self._geometry, arguments, relu))
+             self._b if with_bias else None, self._y) + self._geometry, arguments, post_ops))
 
-    def forward(self, x, W, b, relu):
-        run = self._forward(b is not None, relu)
+    def forward(self, x, W, b, then):
+        arrays = ([] if b is None else [b]) + [step for step in then if step is not RELU]
+        then = tuple([RELU if step is RELU else primitive.SUM for step in then])
+        run = self._forward(b is not None, then)
         y = memory.empty_channels_last(self.y_shape)
-        weights, alive = self._weights(('weights', relu), W, run.layouts[1])
-        addresses = [memory.address(x), weights, memory.address(y)]
-        if b is not None:
-            addresses.append(memory.address(b))
-        run.run(*addresses)
+        W = self._weights(('weights', b is not None, then), W, run.layouts[1])
+        run.run(*[memory.address(a) for a in [x, W, y] + arrays])
         return y
 
-    def backward_data(self, gy, W, x_shape):
+    def _data(self):
         hint = self._forward(False)
         engine = primitive.context().engine
-        run = self._make('data', lambda: primitive.Primitive(
+        return self._make('data', lambda: primitive.Primitive(
             self.name + ' backward data', 'dnnl_convolution_backward_data_primitive_desc_create',
             (engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w, self._y) + self._geometry
             + (hint,),
             [(dnnl.ARG_DIFF_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
              (dnnl.ARG_DIFF_DST, self._y)]))
+
+    def backward_data(self, gy, W, x_shape):
+        run = self._data()
         gx = memory.empty_channels_last(x_shape)
-        weights, alive = self._weights('weights for data', W, run.layouts[1])
-        run.run(memory.address(gx), weights, memory.address(gy))
+        W = self._weights('weights for data', W, run.layouts[1])
+        run.run(memory.address(gx), memory.address(W), memory.address(gy))
         return gx
 
-    def backward_weights(self, x, gy, w_shape, with_bias):
+    def _gradient(self, with_bias):
         hint = self._forward(with_bias)
         engine = primitive.context().engine
         arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_DIFF_WEIGHTS, dnnl.QUERY_DIFF_WEIGHTS),
                      (dnnl.ARG_DIFF_DST, self._y)]
         if with_bias:
             arguments.append((dnnl.ARG_DIFF_BIAS, self._b))
-        run = self._make(('gradient', with_bias), lambda: primitive.Primitive(
+        return self._make(('gradient', with_bias), lambda: primitive.Primitive(
             self.name + ' backward weights',
             'dnnl_convolution_backward_weights_primitive_desc_create',
             (engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
              self._b if with_bias else None, self._y) + self._geometry + (hint,), arguments))
+
+    def backward_weights(self, x, gy, w_shape, with_bias):
+        run = self._gradient(with_bias)
         gW = memory.empty(w_shape)
         gb = memory.empty((w_shape[0],)) if with_bias else None
         layout = run.layouts[1]
@@ -128,13 +141,32 @@ class _Convolution(object):
             reorder.run(memory.address(gW_ordered), memory.address(gW))
         return gW, gb
 
+    def takes(self, with_bias):
+        """Return whether forward and both gradients have good code."""
+        try:
+            self._forward(with_bias)
+            self._data()
+            self._gradient(with_bias)
+        except Refused:
+            return False
+        return True
+
 
 def _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
     key = ('convolution', x_shape, w_shape, y_shape, stride, pad, dilate, groups)
     return primitive.cached(key, lambda: _Convolution(*key[1:]))
 
 
-def forward(x, W, b, y_hw, stride, pad, dilate, groups, relu=False):
+def takes(x_shape, w_shape, with_bias, y_hw, stride, pad, dilate, groups):
+    """Return whether oneDNN has fast code for a convolution and its gradients.
+
+    Arguments as in :func:`forward`, with shapes for arrays.
+    """
+    y_shape = (x_shape[0], w_shape[0]) + tuple(y_hw)
+    return _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups).takes(with_bias)
+
+
+def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
     """Convolve.
 
     Args:
@@ -146,7 +178,8 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, relu=False):
         pad (pair of int): zeros before the first pixel; after the last as many as ``y_hw`` asks.
         dilate (pair of int): distance of the kernel's elements, 1 for a plain convolution.
         groups (int): of channels.
-        relu (bool): whether ReLU follows.
+        then (sequence): what happens to the result before it is stored, in this order:
+            :data:`RELU`, or an array that is added, float32 (B, O, y_h, y_w).
 
     Returns:
         numpy.ndarray: float32 (B, O, y_h, y_w), channels last.
@@ -160,7 +193,9 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, relu=False):
     W = memory.to_contiguous(W, 'convolution weights')
     if b is not None:
         b = memory.to_contiguous(b, 'convolution bias')
-    return convolution.forward(x, W, b, relu)
+    then = [step if step is RELU else memory.to_channels_last(step, 'convolution')
+            for step in then]
+    return convolution.forward(x, W, b, then)
 
 
 def backward_data(gy, W, x_hw, stride, pad, dilate, groups):

@@ -50,8 +50,13 @@ def relu_gradient(y, gy):
     return gx
 
 
-def add(xs):
-    """Return the sum of two or more float32 arrays of one shape, in the layout of the first."""
+def add(xs, relu=False):
+    """Return the sum of float32 arrays of one shape, in the layout of the first.
+
+    Args:
+        xs (sequence of numpy.ndarray): two or more.
+        relu (bool): whether ReLU follows; only for two.
+    """
     first = memory.to_dense(xs[0], 'sum')
     xs = [first] + [memory.in_order_of(x, first, 'sum') for x in xs[1:]]
     n, size = len(xs), first.size
@@ -62,14 +67,15 @@ def add(xs):
             return primitive.Primitive(
                 'sum of 2 times {} elements'.format(size), 'dnnl_binary_primitive_desc_create',
                 (primitive.context().engine, dnnl.BINARY_ADD, flat, flat, flat),
-                [(dnnl.ARG_SRC, flat), (dnnl.ARG_SRC_1, flat), (dnnl.ARG_DST, flat)])
+                [(dnnl.ARG_SRC, flat), (dnnl.ARG_SRC_1, flat), (dnnl.ARG_DST, flat)],
+                [primitive.RELU] * relu)
         return primitive.Primitive(
             'sum of {} times {} elements'.format(n, size), 'dnnl_sum_primitive_desc_create',
             (primitive.context().engine, flat, n, (ctypes.c_float * n)(*[1] * n),
              (ctypes.c_void_p * n)(*[flat.handle] * n)),
             [(dnnl.ARG_MULTIPLE_SRC + i, flat) for i in range(n)] + [(dnnl.ARG_DST, flat)])
     y = memory.empty_like(first)
-    primitive.cached(('sum', n, size), build).run(
+    primitive.cached(('sum', n, size, relu), build).run(
         *[memory.address(x) for x in xs] + [memory.address(y)])
     return y
 

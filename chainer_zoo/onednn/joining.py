@@ -1,4 +1,4 @@
-"""Concatenation of channels, and its gradient, channels last."""
+"""Arrays that share channels or pixels with others: joined, split, added; channels last."""
 import ctypes
 
 from chainer_zoo.onednn import library as dnnl
@@ -48,3 +48,58 @@ def split(x, bounds):
             ).run(memory.address(x) + 4 * start, memory.address(y))
         pieces.append(y)
     return tuple(pieces)
+
+
+def _picked(shape, stride):
+    """Describe every ``stride``-th pixel of a channels-last array of ``shape`` (B, C, H, W)."""
+    b, c, h, w = shape
+    return primitive.strided((b, c, -(-h // stride), -(-w // stride)),
+                             (h * w * c, 1, stride * w * c, stride * c))
+
+
+def _first_channels(shape, channels):
+    """Describe the first ``channels`` channels of a channels-last array of ``shape``."""
+    b, c, h, w = shape
+    return primitive.strided((b, channels, h, w), (h * w * c, 1, w * c, c))
+
+
+def can_pick(x_shape, stride):
+    """Return whether oneDNN can be told of every ``stride``-th pixel of an array (B, C, H, W).
+
+    To it rows and pictures that are no multiple of the stride seem to overlap.
+    """
+    return all(n % stride == 0 for n in x_shape[2:])
+
+
+def residual_add(h, x, stride):
+    """Return h plus every ``stride``-th pixel of x, in the first channels of h.
+
+    Args:
+        h (numpy.ndarray): float32 (B, C_h, H, W).
+        x (numpy.ndarray): float32 (B, C_x, H_x, W_x), C_x <= C_h, H = ceil(H_x / stride).
+        stride (int): in both directions.
+    """
+    h = memory.to_channels_last(h, 'residual add')
+    x = memory.to_channels_last(x, 'residual add')
+    y = memory.copy(h)
+    primitive.cached(('residual add', h.shape, x.shape, stride), lambda: primitive.reorder(
+        _picked(x.shape, stride), _first_channels(h.shape, x.shape[1]), [primitive.SUM]),
+    ).run(memory.address(x), memory.address(y))
+    return y
+
+
+def shortcut_gradient(gy, x_shape, stride):
+    """Return the gradient of x in :func:`residual_add`, float32 of ``x_shape``.
+
+    Args:
+        gy (numpy.ndarray): float32 (B, C, H, W), at least as many channels as x.
+        x_shape (tuple of int): (B, C_x, H_x, W_x).
+        stride (int): in both directions.
+    """
+    gy = memory.to_channels_last(gy, 'residual add gradient')
+    gx = memory.empty_channels_last(x_shape)
+    gx.fill(0)
+    primitive.cached(('shortcut gradient', gy.shape, x_shape, stride), lambda: primitive.reorder(
+        _first_channels(gy.shape, x_shape[1]), _picked(x_shape, stride)),
+    ).run(memory.address(gy), memory.address(gx))
+    return gx

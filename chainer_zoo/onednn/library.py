@@ -8,7 +8,7 @@ import ctypes
 import ctypes.util
 import os
 import sys
-from ctypes import c_char_p, c_float, c_int, c_int64, c_size_t, c_uint, c_void_p
+from ctypes import c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_uint, c_void_p
 
 MAX_NDIM = 12
 Dims = c_int64 * MAX_NDIM
@@ -17,6 +17,7 @@ _handle_p = ctypes.POINTER(c_void_p)  # an output parameter that receives an obj
 
 # dnnl_types.h; only what is used
 CPU = 1
+UNDEFINED = 0  # the type of an array that keeps its own
 FLOAT32 = 3
 TAG_ANY = 1
 FORWARD_TRAINING = 64
@@ -58,6 +59,7 @@ ARG_DIFF_BIAS = 169
 ARG_DIFF_SCALE = 255
 ARG_DIFF_SHIFT = 256
 ARG_MULTIPLE_SRC = 1024
+ARG_POST_OP = 32768  # (i + 1) times this, with ARG_SRC_1: what the i-th post-op adds
 
 _STATUS = {
     1: 'out of memory', 2: 'invalid arguments', 3: 'unimplemented',
@@ -90,6 +92,8 @@ _SIGNATURES = {
     'dnnl_primitive_attr_set_post_ops': [c_void_p, c_void_p],
     'dnnl_post_ops_create': [_handle_p],
     'dnnl_post_ops_append_eltwise': [c_void_p, c_int, c_float, c_float],
+    'dnnl_post_ops_append_binary': [c_void_p, c_int, c_void_p],
+    'dnnl_post_ops_append_sum': [c_void_p, c_float, c_int32, c_int],
     'dnnl_post_ops_destroy': [c_void_p],
     'dnnl_primitive_desc_query': [c_void_p, c_int, c_int, c_void_p],
     'dnnl_primitive_desc_destroy': [c_void_p],

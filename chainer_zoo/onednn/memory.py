@@ -247,6 +247,13 @@ def _copy(x, y):
     ).run(address(x), address(y))
 
 
+def copy(x):
+    """Return a copy of dense float32 array ``x`` in the same order."""
+    y = empty_like(x)
+    _copy(x, y)
+    return y
+
+
 def to_channels_last(x, why):
     """Return (B, C, H, W) float32 array ``x`` channels last: itself, or a copy that is counted.
 

@@ -179,6 +179,22 @@ def backward(x, gamma, mean, var, gy, eps, y=None, workspace=None):
     return gx.reshape(x.shape) if x.ndim == 2 else gx, ggamma, gbeta
 
 
+def update_statistics(count, mean, var, decay, running_mean, running_var):
+    """Update running statistics in place as Chainer does.
+
+    Args:
+        count (int): numbers a channel that were normalized.
+        mean, var (numpy.ndarray): of this batch, float32 (C,); the variance is biased.
+        decay (float): what the running statistics keep of themselves.
+        running_mean, running_var (numpy.ndarray or None): overwritten.
+    """
+    if running_mean is not None:
+        running_mean *= decay
+        running_mean += (1 - decay) * mean
+        running_var *= decay
+        running_var += (1 - decay) * (count / max(count - 1., 1.)) * var  # unbiased
+
+
 def _statistics(x, y, shape, k, eps):
     """Return mean and variance of x (B, C, H, W); ``y`` is scratch memory of its size.
 

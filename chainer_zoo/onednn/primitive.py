@@ -14,6 +14,10 @@ from chainer_zoo.onednn import library as dnnl
 
 CACHE_SIZE = 2048  # primitives a thread keeps; the least recently used goes first
 
+# What a primitive may do to its result before it is stored; also an array, by its MemoryDesc.
+RELU = 'ReLU'
+SUM = 'sum'  # onto what lies there
+
 _state = {'library': None, 'engine': None}
 _lock = threading.RLock()
 
@@ -56,6 +60,8 @@ class _Context(threading.local):
             ctypes.byref(self.stream), self.engine, dnnl.STREAM_IN_ORDER), 'stream')
         self.primitives = collections.OrderedDict()
         self.scratch = np.empty(0, np.uint8)
+        self.kept = collections.OrderedDict()  # of chainer_zoo.onednn.weights
+        self.kept_bytes = 0
 
     def scratch_address(self, size):
         """Return the address of at least ``size`` bytes (int), the same for every primitive."""
@@ -164,13 +170,15 @@ class Primitive(object):
         arguments (list of (int, MemoryDesc or int)): the arrays it takes, in the order in which
             :meth:`run` gets their addresses: the library's number of the argument, and its
             descriptor, or the query that asks the primitive which layout it has chosen.
-        relu (bool): whether ReLU is applied to the result before it is stored.
+        post_ops (sequence): what happens to the result before it is stored, in this order:
+            ``RELU``, ``SUM``, or the :class:`MemoryDesc` of an array that is added. Such arrays
+            come behind ``arguments``.
 
     Raises:
         OneDNNError: the library refuses. ``status`` says whether it lacks an implementation.
     """
 
-    def __init__(self, name, function, values, arguments, relu=False):
+    def __init__(self, name, function, values, arguments, post_ops=()):
         self._primitive = None
         self._memories = []
         self.name = name
@@ -183,8 +191,8 @@ class Primitive(object):
         try:
             dnnl.check(library.dnnl_primitive_attr_set_scratchpad_mode(
                 attributes, dnnl.SCRATCHPAD_USER), name)
-            if relu:
-                self._append_relu(attributes)
+            if post_ops:
+                self._append(attributes, post_ops)
             values = [v.handle if isinstance(v, MemoryDesc) else
                       v.descriptor if isinstance(v, Primitive) else v for v in values]
             dnnl.check(getattr(library, function)(
@@ -197,6 +205,9 @@ class Primitive(object):
         dnnl.check(library.dnnl_primitive_create(ctypes.byref(primitive), descriptor), name)
         self._primitive = primitive
 
+        arguments = arguments + [
+            ((i + 1) * dnnl.ARG_POST_OP | dnnl.ARG_SRC_1, added)
+            for i, added in enumerate(post_ops) if isinstance(added, MemoryDesc)]
         self.layouts = [
             layout if isinstance(layout, MemoryDesc) else self.query(layout)
             for _, layout in arguments]
@@ -228,13 +239,21 @@ class Primitive(object):
             library.dnnl_primitive_destroy(self._primitive)
             library.dnnl_primitive_desc_destroy(self.descriptor)
 
-    def _append_relu(self, attributes):
+    def _append(self, attributes, post_ops):
         library = self._library
         operations = ctypes.c_void_p()
         dnnl.check(library.dnnl_post_ops_create(ctypes.byref(operations)), self.name)
         try:
-            dnnl.check(library.dnnl_post_ops_append_eltwise(
-                operations, dnnl.ELTWISE_RELU, 0, 0), self.name)
+            for post_op in post_ops:
+                if isinstance(post_op, MemoryDesc):
+                    status = library.dnnl_post_ops_append_binary(
+                        operations, dnnl.BINARY_ADD, post_op.handle)
+                elif post_op == SUM:
+                    status = library.dnnl_post_ops_append_sum(operations, 1, 0, dnnl.UNDEFINED)
+                else:
+                    status = library.dnnl_post_ops_append_eltwise(
+                        operations, dnnl.ELTWISE_RELU, 0, 0)
+                dnnl.check(status, self.name)
             dnnl.check(library.dnnl_primitive_attr_set_post_ops(attributes, operations), self.name)
         finally:
             library.dnnl_post_ops_destroy(operations)
@@ -275,14 +294,15 @@ class Primitive(object):
             dnnl.check(status, self.name)
 
 
-def reorder(source, target):
+def reorder(source, target, post_ops=()):
     """Return the primitive that copies an array from one layout into another.
 
     Args:
         source (MemoryDesc): layout of the array that is read.
         target (MemoryDesc): layout of the array that is written.
+        post_ops (sequence): as :class:`Primitive` takes them.
     """
     engine = context().engine
     return Primitive(
         'reorder', 'dnnl_reorder_primitive_desc_create', (source, engine, target, engine),
-        [(dnnl.ARG_SRC, source), (dnnl.ARG_DST, target)])
+        [(dnnl.ARG_SRC, source), (dnnl.ARG_DST, target)], post_ops)

@@ -15,7 +15,6 @@ import functools
 
 import chainer
 import numpy as np
-from chainer import function_node
 from chainer.functions.activation import prelu
 from chainer.functions.activation import relu
 from chainer.functions.array import concat
@@ -30,8 +29,10 @@ from chainer.functions.pooling import max_pooling_nd
 from chainer.utils import conv
 from chainer.utils import conv_nd
 
+from chainer_zoo import onednn
 from chainer_zoo.functions.shortcut import ResidualAdd
-from chainer_zoo.onednn import convolution
+from chainer_zoo.functions.shortcut import ShortcutGrad
+from chainer_zoo.onednn import convolution_nodes
 from chainer_zoo.onednn import elementwise
 from chainer_zoo.onednn import joining
 from chainer_zoo.onednn import linear as matrix
@@ -39,162 +40,9 @@ from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import normalization
 from chainer_zoo.onednn import pooling
 
-NOT_HERE = None
+NOT_HERE = convolution_nodes.NOT_HERE
 CHOSEN = object()  # Chainer's method goes on, with an implementation from here
 _SMALL = 1 << 14  # elements; below, NumPy's own sum is as fast
-
-
-def is_on():
-    """Return whether the engine is switched on in this thread."""
-    return chainer.config.chainer_zoo_onednn
-
-
-def _geometry(node):
-    """Return the stride, padding, dilation and groups of a convolution node."""
-    return (node.sy, node.sx), (node.ph, node.pw), (node.dy, node.dx), node.groups
-
-
-def _convolve(node, inputs):
-    if not memory.is_plain(*inputs) or node.cudnn_fast:
-        return NOT_HERE
-    x, W = inputs[:2]
-    b = inputs[2] if len(inputs) == 3 else None
-    y_hw = node._get_out_size(x.shape, W.shape)
-    node._check_input_layouts_all_standard()
-    try:
-        y = convolution.forward(x, W, b, y_hw, *_geometry(node))
-    except convolution.Refused:
-        return NOT_HERE
-    node.retain_inputs((0, 1))
-    return y,
-
-
-def convolve_normalized(x, W, b, gamma, beta, mean, var, eps, stride, pad, dilate, groups, relu):
-    """Return fixed batch normalization of a convolution, with ReLU behind it on request.
-
-    The statistics go into the weights, so that there is one pass over the result.
-
-    Args:
-        x (numpy.ndarray): float32 (B, C, H, W).
-        W (numpy.ndarray): float32 (O, C / groups, K_h, K_w).
-        b (numpy.ndarray or None): float32 (O,).
-        gamma, beta, mean, var (numpy.ndarray): float32 (O,), of the normalization.
-        eps (float): added to the variance.
-        stride, pad, dilate (pair of int): of the convolution.
-        groups (int): of the convolution.
-        relu (bool): whether ReLU follows.
-
-    Returns:
-        numpy.ndarray or None: float32 (B, O, y_h, y_w), channels last; :data:`NOT_HERE` where
-        oneDNN does not compute it.
-    """
-    arrays = [a for a in (x, W, b, gamma, beta, mean, var) if a is not None]
-    if (not memory.is_plain(*arrays) or x.ndim != 4 or x.shape[1] != W.shape[1] * groups
-            or any(a.shape != W.shape[:1] for a in arrays[2:])):
-        return NOT_HERE
-    y_hw = tuple(conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in
-                 zip(x.shape[2:], W.shape[2:], stride, pad, dilate))
-    if min(y_hw) <= 0:
-        return NOT_HERE
-    scale = gamma / np.sqrt(var + np.float32(eps))
-    shift = beta + ((0 if b is None else b) - mean) * scale
-    try:
-        return convolution.forward(
-            x, W * scale[:, None, None, None], shift, y_hw, stride, pad, dilate, groups, relu)
-    except convolution.Refused:
-        return NOT_HERE
-
-
-def _deconvolve(node, inputs):
-    if not memory.is_plain(*inputs) or any(layout is not None for layout in node.input_layouts):
-        return NOT_HERE
-    x, W = inputs[:2]
-    node._calc_out_size(x.shape, W.shape)
-    try:
-        y = convolution.backward_data(x, W, (node.outh, node.outw), *_geometry(node))
-    except convolution.Refused:
-        return NOT_HERE
-    node.retain_inputs((0, 1))
-    if len(inputs) == 3:
-        y += inputs[2].reshape(1, -1, 1, 1)
-    return y,
-
-
-def _convolution_weights(node, inputs):
-    if not memory.is_plain(*inputs) or node.W_dtype != np.float32 or node.w_layout is not None:
-        return NOT_HERE
-    x, gy = inputs
-    try:
-        gW, _ = convolution.backward_weights(x, gy, node.W_shape, False, *_geometry(node))
-    except convolution.Refused:
-        return NOT_HERE
-    node.retain_inputs((0, 1))
-    return gW,
-
-
-class WeightAndBiasGrad(function_node.FunctionNode):
-    """The gradients of a convolution's weights and bias in one pass over its gradient.
-
-    Args:
-        node (chainer.functions.connection.convolution_2d.Convolution2DFunction): the convolution.
-        W (chainer.Variable): its weights, for their shape.
-    """
-
-    def __init__(self, node, W):
-        super(WeightAndBiasGrad, self).__init__()
-        self.node = node
-        self.W = W
-
-    def _weights_only(self):
-        return convolution_2d.Convolution2DGradW(
-            self.node, self.W.shape, self.W.dtype, self.W.layout)
-
-    def forward_cpu(self, inputs):
-        self.retain_inputs((0, 1))
-        x, gy = inputs
-        try:
-            if is_on() and memory.is_plain(x, gy):
-                grads = convolution.backward_weights(
-                    x, gy, self.W.shape, True, *_geometry(self.node))
-                note(self, True)
-                return grads
-        except convolution.Refused:
-            pass
-        note(self, False)
-        gW, = self._weights_only().apply((x, gy))
-        return gW.array, gy.sum(axis=(0, 2, 3))
-
-    def backward(self, indexes, grad_outputs):
-        x, gy = self.get_retained_inputs()
-        ggW, ggb = grad_outputs
-        gx = ggy = None
-        if ggW is not None:
-            stride, pad, dilate, groups = _geometry(self.node)
-            gx = chainer.functions.deconvolution_2d(
-                gy, ggW, stride=stride, pad=pad, outsize=x.shape[2:], dilate=dilate, groups=groups)
-            ggy = chainer.functions.convolution_2d(
-                x, ggW, stride=stride, pad=pad, cover_all=self.node.cover_all, dilate=dilate,
-                groups=groups)
-        if ggb is not None:
-            spread = chainer.functions.broadcast_to(
-                chainer.functions.reshape(ggb, (1, -1, 1, 1)), gy.shape)
-            ggy = spread if ggy is None else ggy + spread
-        return gx, ggy
-
-
-def _convolution_backward(node, indexes, grad_outputs):
-    x, W = node.get_retained_inputs()
-    gy, = grad_outputs
-    if (1 not in indexes or 2 not in indexes
-            or not memory.is_plain(x.array, W.array, gy.array)):
-        return NOT_HERE
-    grads = []
-    if 0 in indexes:
-        stride, pad, dilate, groups = _geometry(node)
-        grads.append(chainer.functions.deconvolution_2d(
-            gy, W, stride=stride, pad=pad, outsize=x.shape[2:], dilate=dilate, groups=groups))
-    grads.extend(WeightAndBiasGrad(node, W).apply((x, gy)))
-    return grads
 
 
 class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
@@ -203,7 +51,9 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
     def forward(self, axis, gamma, x, x_layout, xp, expander,
                 beta, eps, decay, running_mean, running_var):
         y, mean, var, _ = normalization.forward(x, gamma, beta, eps, False)
-        inv_std = update_statistics(x, mean, var, eps, decay, running_mean, running_var)
+        normalization.update_statistics(
+            x.size // mean.size, mean, var, decay, running_mean, running_var)
+        inv_std = np.reciprocal(np.sqrt(var + np.float32(eps)))
         return y, None, running_mean, running_var, mean, var, inv_std, var
 
     def backward(self, axis, gamma, gy, x, x_layout, xp,
@@ -213,25 +63,6 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
                 axis, gamma, gy, x, x_layout, xp, expander, mean, inv_std, eps, var, None)
         gx, ggamma, gbeta = normalization.backward(x, gamma, mean, forward_data, gy, eps)
         return gx, None, ggamma, gbeta
-
-
-def update_statistics(x, mean, var, eps, decay, running_mean, running_var):
-    """Update running statistics in place as Chainer does; return 1 / sqrt(var + eps).
-
-    Args:
-        x (numpy.ndarray): what was normalized, for the number of pixels.
-        mean, var (numpy.ndarray): of this batch, float32 (C,); the variance is biased.
-        eps (float): added to the variance.
-        decay (float): what the running statistics keep of themselves.
-        running_mean, running_var (numpy.ndarray or None): overwritten.
-    """
-    if running_mean is not None:
-        m = x.size // mean.size
-        running_mean *= decay
-        running_mean += (1 - decay) * mean
-        running_var *= decay
-        running_var += (1 - decay) * (m / max(m - 1., 1.)) * var  # unbiased
-    return np.reciprocal(np.sqrt(var + np.float32(eps)))
 
 
 def takes_batch_normalization(x, gamma, beta, axis):
@@ -393,9 +224,20 @@ def _add(node, inputs):
 
 def _residual_add(node, inputs):
     h, x = inputs
-    if node.scale != 1 or node.offset or node.stride != 1 or h.shape != x.shape:
+    if node.scale != 1 or node.offset or not memory.is_plain(h, x):
         return NOT_HERE
-    return _add(node, inputs)
+    if node.stride == 1 and h.shape == x.shape:
+        return _add(node, inputs)
+    if h.shape[1] < x.shape[1] or not joining.can_pick(x.shape, node.stride):
+        return NOT_HERE
+    return joining.residual_add(h, x, node.stride),
+
+
+def _shortcut_gradient(node, inputs):
+    gy, = inputs
+    if not memory.is_plain(gy) or not joining.can_pick(node.in_shape, node.stride):
+        return NOT_HERE
+    return joining.shortcut_gradient(gy, node.in_shape, node.stride),
 
 
 def _linear(node, inputs):
@@ -426,10 +268,10 @@ def _linear_weights(node, inputs):
 
 
 REPLACED = (
-    (convolution_2d.Convolution2DFunction, 'forward_cpu', _convolve),
-    (convolution_2d.Convolution2DFunction, 'backward', _convolution_backward),
-    (convolution_2d.Convolution2DGradW, 'forward_cpu', _convolution_weights),
-    (deconvolution_2d.Deconvolution2DFunction, 'forward_cpu', _deconvolve),
+    (convolution_2d.Convolution2DFunction, 'forward_cpu', convolution_nodes.convolve),
+    (convolution_2d.Convolution2DFunction, 'backward', convolution_nodes.backward),
+    (convolution_2d.Convolution2DGradW, 'forward_cpu', convolution_nodes.weights_gradient),
+    (deconvolution_2d.Deconvolution2DFunction, 'forward_cpu', convolution_nodes.deconvolve),
     (batch_normalization.BatchNormalization, 'forward', _normalize),
     (batch_normalization.FixedBatchNormalization, 'forward', _normalize_fixed),
     (relu.ReLU, 'forward_cpu', _relu),
@@ -446,6 +288,7 @@ REPLACED = (
     (basic_math.Add, 'forward', _add),
     (basic_math.MultiAdd, 'forward', _add),
     (ResidualAdd, 'forward_cpu', _residual_add),
+    (ShortcutGrad, 'forward_cpu', _shortcut_gradient),
     (linear.LinearFunction, 'forward', _linear),
     (linear.LinearGradData, 'forward', _linear_data),
     (linear.LinearGradWeight, 'forward', _linear_weights),
@@ -457,30 +300,21 @@ def _replace(owner, name, ours):
 
     @functools.wraps(theirs)
     def method(self, *args):
-        if is_on():
+        if onednn.is_enabled():
             result = ours(self, *args)
             if name != 'backward':  # which computes nothing itself
-                note(self, result is not NOT_HERE)
+                onednn.note(self, result is not NOT_HERE)
             if result is not NOT_HERE and result is not CHOSEN:
                 return result
         return theirs(self, *args)
     setattr(owner, name, method)
 
 
-listeners = []  # functions (node, whether oneDNN took it), for the profile
-
-
-def note(node, taken):
-    """Tell whoever listens whether oneDNN computes ``node``."""
-    for listener in listeners:
-        listener(node, taken)
-
-
 _installed = []
 
 
 def install():
-    """Put the methods in place, once. They act only where :func:`is_on`."""
+    """Put the methods in place, once. They act only where the engine is on."""
     if not _installed:
         _installed.append(True)
         for owner, name, ours in REPLACED:

@@ -26,8 +26,10 @@ seconds of the parts, what lies between functions included; ``copies`` maps a re
 and bytes of arrays that the CPU engine had to bring into another layout."""
 
 
-class _Times(chainer.FunctionHook):
+class _Times(chainer.FunctionHook, onednn.Listener):
     """Seconds, calls and place of every function; a function inside another is not counted twice.
+
+    The stages of a sequence count as functions.
 
     Args:
         on_gpu (bool): whether to wait for the GPU before the clock is read.
@@ -47,23 +49,27 @@ class _Times(chainer.FunctionHook):
             chainer.cuda.Stream.null.synchronize()
         return time.perf_counter()
 
-    def place(self, node, taken):
-        """Hear from the CPU engine whether it computes ``node``."""
+    def node(self, node, taken):
         self._places[id(node)] = 'oneDNN' if taken else 'Chainer'
 
-    def _before(self, node, _):
-        self._places.pop(id(node), None)  # of a node that is gone, whose number this one got
+    def begin(self):
         self._started.append([self.now(), 0.0])
 
-    def _after(self, node, _):
+    def end(self, name, place='oneDNN'):
         start, inside = self._started.pop()
         seconds = self.now() - start
         if self._started:
             self._started[-1][1] += seconds
-        place = self._places.pop(id(node), 'CuPy' if self._on_gpu else 'Chainer')
-        key = (type(node).__name__, place)
-        self.calls[key] += 1
-        self.seconds[key] += seconds - inside
+        self.calls[name, place] += 1
+        self.seconds[name, place] += seconds - inside
+
+    def _before(self, node, _):
+        self._places.pop(id(node), None)  # of a node that is gone, whose number this one got
+        self.begin()
+
+    def _after(self, node, _):
+        self.end(type(node).__name__,
+                 self._places.pop(id(node), 'CuPy' if self._on_gpu else 'Chainer'))
 
     # Gradients are nodes of their own, whose forward is heard of here.
     forward_preprocess = _before
@@ -84,19 +90,18 @@ def profile(model, optimizer, x, t, steps=3):
         Profile: for one step.
     """
     from chainer_zoo.onednn import memory
-    from chainer_zoo.onednn import seam
     times = _Times(chainer.backend.get_array_module(x) is not np)
     parts = np.zeros(3)
-    seam.listeners.append(times.place)
+    _step(model, optimizer, x, t, times.now)
+    memory.copies.clear()
+    memory.copied_bytes.clear()
+    onednn.listeners.append(times)
     try:
-        _step(model, optimizer, x, t, times.now)
-        memory.copies.clear()
-        memory.copied_bytes.clear()
         with times:
             for _ in range(steps):
                 parts += _step(model, optimizer, x, t, times.now)
     finally:
-        seam.listeners.remove(times.place)
+        onednn.listeners.remove(times)
     rows = [Row(name, place, times.calls[name, place] / float(steps), seconds / steps)
             for (name, place), seconds in times.seconds.items()]
     rows.sort(key=lambda row: -row.seconds)

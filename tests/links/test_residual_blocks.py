@@ -6,6 +6,7 @@ import pytest
 from analysable import at_test
 from analysable import make_identity
 from chainer_zoo import links
+from chainer_zoo.functions import in_sequence
 
 X = np.array([[[[1, -2, 3, -4], [-5, 6, -7, 8], [2, -1, 0, 3], [-2, 4, -6, 5]]]], np.float32)
 
@@ -50,7 +51,7 @@ class TestBottleneckStage(object):
         return stage
 
     def test_branch_cuts_off_first_and_ends_four_times_as_wide(self, stage):
-        y = at_test(lambda x: stage.branch(x, 1), X)
+        y = at_test(lambda x: in_sequence(x, *stage.branch(1)), X)
         assert y.shape == (1, 4, 2, 2)
         np.testing.assert_allclose(y[0, 0], np.maximum(X[0, 0, ::2, ::2], 0), atol=1e-4)
         np.testing.assert_array_equal(y[0, 1:], 0)

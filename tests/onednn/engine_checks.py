@@ -3,7 +3,7 @@ import chainer
 import numpy as np
 
 from chainer_zoo import onednn
-from chainer_zoo.onednn import seam
+from chainer_zoo import onednn
 
 LAYOUTS = ('contiguous', 'channels last', 'strided', 'reversed')
 
@@ -43,10 +43,12 @@ def run(function, inputs, on):
     """
     taken = {}
 
-    def listen(node, took):
-        name = type(node).__name__
-        taken[name] = taken.get(name, True) and took
-    seam.listeners.append(listen)
+    class Listener(onednn.Listener):
+        def node(self, node, took):
+            name = type(node).__name__
+            taken[name] = taken.get(name, True) and took
+    listener = Listener()
+    onednn.listeners.append(listener)
     try:
         with onednn.using(on):
             variables = [chainer.Variable(x) for x in inputs]
@@ -56,7 +58,7 @@ def run(function, inputs, on):
             gys = [values(100 + i, *y.shape) for i, y in enumerate(outputs)]
             sum(chainer.functions.sum(y * gy) for y, gy in zip(outputs, gys)).backward()
     finally:
-        seam.listeners.remove(listen)
+        onednn.listeners.remove(listener)
     return [y.array for y in outputs] + [v.grad for v in variables], taken
 
 

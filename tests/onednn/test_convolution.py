@@ -7,6 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from chainer_zoo import onednn
+from chainer_zoo.onednn import primitive
+from chainer_zoo.onednn import weights
 import engine_checks as engine
 
 CONVOLUTION = ('Convolution2DFunction', 'Deconvolution2DFunction', 'WeightAndBiasGrad')
@@ -110,3 +112,52 @@ def test_deconvolution(outsize):
         lambda x, w, b: F.deconvolution_2d(x, w, b, stride=2, pad=1, outsize=outsize),
         [engine.values(0, 2, 4, 4, 4), engine.values(1, 4, 3, 3, 3), engine.values(2, 3)],
         ('Deconvolution2DFunction', 'Convolution2DGradW'))
+
+
+class TestKeptWeights:
+    """Weights are put in oneDNN's order once per change, and never used when out of date."""
+
+    @staticmethod
+    def ordered(monkeypatch):
+        """Return a list that gets an element whenever weights are put in order."""
+        seen = []
+        run = primitive.Primitive.run
+
+        def spy(self, *addresses):
+            seen.extend([self.name] * (self.name == 'reorder'))
+            return run(self, *addresses)
+        monkeypatch.setattr(primitive.Primitive, 'run', spy)
+        return seen
+
+    def test_an_unchanged_weight_is_not_ordered_again(self, monkeypatch):
+        x, W = engine.values(0, 2, 16, 8, 8), engine.values(1, 32, 16, 3, 3)
+        x = engine.layout(x, 'channels last')
+        with onednn.using(True):
+            F.convolution_2d(x, W)
+            seen = self.ordered(monkeypatch)
+            F.convolution_2d(x, W)
+            assert seen == []
+            W[-1, -1, -1, -1] += 1
+            F.convolution_2d(x, W)
+            assert seen == ['reorder']
+
+    @pytest.mark.parametrize('change', [
+        lambda W: W.__imul__(2), lambda W: W.__setitem__((0, 0, 0, 0), 7),
+        lambda W: W.__setitem__((slice(None),), 0), lambda W: W.__setitem__((-1, -1, -1, -1), -0.0)])
+    def test_a_change_in_place_is_seen(self, change):
+        x, W = engine.values(0, 2, 16, 8, 8), engine.values(1, 32, 16, 3, 3)
+        for _ in range(2):
+            with onednn.using(True):
+                ours = F.convolution_2d(x, W).array
+            np.testing.assert_allclose(ours, F.convolution_2d(x, W).array, rtol=1e-4, atol=1e-4)
+            change(W)
+
+    def test_what_is_kept_is_bounded(self, monkeypatch):
+        monkeypatch.setattr(weights, 'CAPACITY', 1 << 20)
+        x = engine.values(0, 1, 64, 4, 4)
+        kernels = [engine.values(i, 64, 64, 3, 3) for i in range(20)]  # 147 KiB each
+        with onednn.using(True):
+            for W in kernels + [engine.values(0, 512, 64, 3, 3)]:
+                F.convolution_2d(x, W)
+                here = primitive.context()
+                assert here.kept_bytes == sum(k.nbytes for k in here.kept.values()) <= 1 << 20

@@ -1,0 +1,44 @@
+"""Convolution, batch normalization, ReLU and residual add, one after the other."""
+import chainer
+import chainer.functions as F
+
+from chainer_zoo import onednn
+
+
+def in_sequence(x, *steps):
+    """Return what the steps, one after the other, make of ``x``.
+
+    The result is ``steps[-1](... steps[0](x))``. The CPU engine makes one node of as many steps as
+    it can, with fewer passes over the arrays: BN and ReLU are one pass, a sum and ReLU too, a
+    shortcut is added to a convolution's result before that is stored, and with fixed statistics
+    BN goes into the weights of the convolution before it. Links with hooks run on their own, so
+    that their hooks do.
+
+    Args:
+        x (:class:`~chainer.Variable` or :ref:`ndarray`): float (B, C, H, W) or (B, C).
+        steps: links, ``chainer.functions.relu``, :class:`~chainer_zoo.functions.Skip`, or any
+            other function of one variable.
+
+    Returns:
+        :class:`~chainer.Variable`: what the last step returns.
+    """
+    x = chainer.as_variable(x)
+    if onednn.is_enabled():
+        from chainer_zoo.onednn import sequence
+        return sequence.run(x, steps)
+    for step in steps:
+        x = step(x)
+    return x
+
+
+def bn_relu(x, bn):
+    """Return ReLU(BN(x)), which on the CPU engine is one pass forward and one backward.
+
+    Args:
+        x (:class:`~chainer.Variable` or :ref:`ndarray`): float (B, C, H, W) or (B, C).
+        bn (:class:`~chainer_zoo.links.BatchNormalization`): the link with statistics and scale.
+
+    Returns:
+        :class:`~chainer.Variable`: like ``x``, at least 0.
+    """
+    return in_sequence(x, bn, F.relu)

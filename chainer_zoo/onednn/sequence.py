@@ -1,0 +1,366 @@
+"""Convolution, batch normalization, ReLU and residual add one after the other, as one node.
+
+A node costs some 0.2 ms of Python, with its variables and its gradient, and each pass over an
+array its time in memory. So :func:`run` takes as many steps as it can into one
+:class:`Sequence`, and joins what oneDNN computes in one pass.
+"""
+import collections
+
+import chainer
+import chainer.functions as F
+import chainer.links as L
+import numpy as np
+from chainer import function_node
+from chainer.utils import conv
+
+from chainer_zoo import onednn
+from chainer_zoo.functions.shortcut import Skip
+from chainer_zoo.onednn import convolution
+from chainer_zoo.onednn import elementwise
+from chainer_zoo.onednn import memory
+from chainer_zoo.onednn import normalization
+from chainer_zoo.onednn import weights
+
+
+def _pair(x):
+    return tuple(x) if hasattr(x, '__getitem__') else (x, x)
+
+
+class Convolve(object):
+    """A convolution, then on request the sum with an array, then on request ReLU.
+
+    Like every stage it has ``parameters`` (the Variables it takes beside the input), ``shape`` (of
+    its result), ``forward`` of arrays, ``backward`` of an array to the gradients of its input and
+    of each parameter, and ``again``, the same as ``forward`` for Variables.
+
+    Args:
+        x_shape (tuple of int): (B, C, H, W).
+        link (chainer.links.Convolution2D): the convolution.
+    """
+
+    def __init__(self, x_shape, link):
+        self.parameters = [link.W] if link.b is None else [link.W, link.b]
+        self.has_bias = link.b is not None
+        self.adds = self.relu = False
+        self.geometry = _pair(link.stride), _pair(link.pad), _pair(link.dilate), link.groups
+        self.y_hw = tuple(conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
+            x_shape[2:], link.W.shape[2:], *self.geometry[:3]))
+        self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
+
+    @staticmethod
+    def takes(x_shape, link):
+        """Return whether oneDNN computes the convolution ``link`` of an array of ``x_shape``."""
+        if (type(link).forward is not L.Convolution2D.forward or link.W.array is None
+                or len(x_shape) != 4 or x_shape[1] != link.W.shape[1] * link.groups):
+            return False
+        stage = Convolve(x_shape, link)
+        arrays = [p.array for p in stage.parameters]
+        return (memory.is_plain(*arrays) and all(a.flags.c_contiguous for a in arrays)
+                and min(stage.y_hw) > 0 and convolution.takes(
+                    x_shape, link.W.shape, stage.has_bias, stage.y_hw, *stage.geometry))
+
+    @property
+    def name(self):
+        return 'Convolution2D' + ' + shortcut' * self.adds + ', ReLU' * self.relu
+
+    def add(self, x):
+        """Have Variable ``x``, of the result's shape, added to the result."""
+        self.parameters.append(x)
+        self.adds = True
+
+    def _unpack(self, parameters):
+        return parameters[0], parameters[1] if self.has_bias else None, (
+            parameters[-1:] if self.adds else [])
+
+    def forward(self, x, *parameters):
+        W, b, added = self._unpack(parameters)
+        self.x, self.W = x, W
+        y = convolution.forward(x, W, b, self.y_hw, *self.geometry,
+                                then=list(added) + [convolution.RELU] * self.relu)
+        self.y = y if self.relu else None
+        return y
+
+    def forward_normalized(self, x, fixed, then):
+        """Return what fixed normalization makes of the result, in one pass over it.
+
+        The statistics go into the weights.
+
+        Args:
+            x (numpy.ndarray): float32 (B, C, H, W).
+            fixed (Normalize): the normalization.
+            then (list): as :func:`chainer_zoo.onednn.convolution.forward` takes it.
+        """
+        W, b, _ = self._unpack([p.array for p in self.parameters])
+        gamma, beta = [p.array for p in fixed.parameters]
+        mean, var = fixed.link.avg_mean, fixed.link.avg_var
+
+        def fold():
+            scale = gamma / np.sqrt(var + np.float32(fixed.link.eps))
+            return (W * scale[:, None, None, None],
+                    beta + ((0 if b is None else b) - mean) * scale)
+        folded, shift = weights.kept(
+            ('normalized', fixed.link.eps),
+            [a for a in (W, b, gamma, beta, mean, var) if a is not None], fold)
+        return convolution.forward(x, folded, shift, self.y_hw, *self.geometry, then=then)
+
+    def backward(self, gy, wants_x):
+        if self.relu:
+            gy = elementwise.relu_gradient(self.y, gy)
+        gx = convolution.backward_data(
+            gy, self.W, self.x.shape[2:], *self.geometry) if wants_x else None
+        gW, gb = convolution.backward_weights(
+            self.x, gy, self.W.shape, self.has_bias, *self.geometry)
+        return gx, [gW] + [gb] * self.has_bias + [gy] * self.adds
+
+    def again(self, x, *parameters):
+        W, b, added = self._unpack(parameters)
+        stride, pad, dilate, groups = self.geometry
+        y = F.convolution_2d(x, W, b, stride, pad, dilate=dilate, groups=groups)
+        if self.adds:
+            y += added[0]
+        return F.relu(y) if self.relu else y
+
+
+class Normalize(object):
+    """Batch normalization, on request with ReLU; see :class:`Convolve`.
+
+    Args:
+        x_shape (tuple of int): (B, C, H, W) or (B, C).
+        link (chainer.links.BatchNormalization): the normalization.
+    """
+
+    def __init__(self, x_shape, link):
+        self.link = link
+        self.relu = False
+        self.shape = x_shape
+        self.parameters = [link.gamma, link.beta]
+
+    @property
+    def name(self):
+        return 'BatchNormalization' + ', ReLU' * self.relu
+
+    @staticmethod
+    def takes(x_shape, link):
+        """Return whether oneDNN computes the normalization ``link`` of an array of ``x_shape``."""
+        if link.gamma is None or link.beta is None or link.gamma.array is None:
+            return False
+        known = link.gamma.array, link.beta.array, link.avg_mean, link.avg_var
+        pixels = x_shape[0] * int(np.prod(x_shape[2:]))
+        return (pixels > 1  # for less Chainer has a warning
+                and type(link).forward is L.BatchNormalization.forward
+                and link.axis in (None, (0,) + tuple(range(2, len(x_shape))))
+                and all(a is not None and a.shape == x_shape[1:2] for a in known)
+                and memory.is_plain(*known) and all(a.flags.c_contiguous for a in known))
+
+    def forward(self, x, gamma, beta):
+        link = self.link
+        self.x, self.gamma = x, gamma
+        y, self.mean, self.var, self.workspace = normalization.forward(
+            x, gamma, beta, link.eps, self.relu)
+        if not chainer.config.in_recomputing:  # which only computes a forward pass again
+            normalization.update_statistics(
+                x.size // gamma.size, self.mean, self.var, link.decay, link.avg_mean, link.avg_var)
+        # The workspace says where y is 0, in a thirty-second of the memory.
+        self.y = y if self.relu and self.workspace is None else None
+        return y
+
+    def forward_fixed(self, x):
+        """Return float32 array ``x`` normalized with the running statistics."""
+        link = self.link
+        return normalization.fixed(x, link.gamma.array, link.beta.array, link.avg_mean,
+                                   link.avg_var, link.eps, self.relu)
+
+    def backward(self, gy, wants_x):
+        gx, ggamma, gbeta = normalization.backward(
+            self.x, self.gamma, self.mean, self.var, gy, self.link.eps, self.y, self.workspace)
+        return gx, [ggamma, gbeta]
+
+    def again(self, x, gamma, beta):
+        y = F.batch_normalization(x, gamma, beta, eps=self.link.eps)
+        return F.relu(y) if self.relu else y
+
+
+class Add(object):
+    """The sum with a shortcut of the same shape, on request with ReLU; see :class:`Convolve`."""
+
+    def __init__(self, x_shape, shortcut):
+        self.shape = x_shape
+        self.relu = False
+        self.parameters = [shortcut]
+
+    @property
+    def name(self):
+        return '+ shortcut' + ', ReLU' * self.relu
+
+    def forward(self, x, shortcut):
+        y = elementwise.add((x, shortcut), self.relu)
+        self.y = y if self.relu else None
+        return y
+
+    def backward(self, gy, wants_x):
+        g = elementwise.relu_gradient(self.y, gy) if self.relu else gy
+        return g, [g]
+
+    def again(self, x, shortcut):
+        return F.relu(x + shortcut) if self.relu else x + shortcut
+
+
+class Sequence(function_node.FunctionNode):
+    """Stages one after the other. Inputs are x, then each stage's parameters.
+
+    Args:
+        stages (list): of the classes above.
+    """
+
+    def __init__(self, stages):
+        super(Sequence, self).__init__()
+        self.stages = stages
+
+    def forward_cpu(self, inputs):
+        onednn.note(self, True)
+        self.retain_inputs(range(len(inputs)))
+        y, parameters = inputs[0], iter(inputs[1:])
+        for stage in self.stages:
+            y = onednn.part(stage.name, stage.forward, y,
+                            *[next(parameters) for _ in stage.parameters])
+        return y,
+
+    def again(self, x, *parameters):
+        """Compute the same from Variables, with functions whose gradients are known."""
+        parameters = iter(parameters)
+        for stage in self.stages:
+            x = stage.again(x, *[next(parameters) for _ in stage.parameters])
+        return x
+
+    def backward(self, indexes, grad_outputs):
+        return SequenceGrad(self, indexes).apply(self.get_retained_inputs() + grad_outputs)
+
+
+class SequenceGrad(function_node.FunctionNode):
+    """The gradients of a :class:`Sequence`. Inputs are the sequence's and the gradient of its y.
+
+    Args:
+        node (Sequence): the forward pass.
+        indexes (sequence of int): which of its inputs' gradients are wanted.
+    """
+
+    def __init__(self, node, indexes):
+        super(SequenceGrad, self).__init__()
+        self.node = node
+        self.indexes = indexes
+
+    def forward_cpu(self, inputs):
+        onednn.note(self, True)
+        self.retain_inputs(range(len(inputs)))
+        g = inputs[-1]
+        grads = []
+        stages = self.node.stages
+        for stage in reversed(stages):
+            g, more = onednn.part('gradient of ' + stage.name, stage.backward, g,
+                                  stage is not stages[0] or 0 in self.indexes)
+            grads[:0] = more
+        grads.insert(0, g)
+        return tuple([grads[i] for i in self.indexes])
+
+    def backward(self, indexes, grad_outputs):
+        # The gradient of the gradient, from Chainer's functions. Beginning at copies of the inputs
+        # keeps what depends on them by other ways out of it; ending at copies of the gradients
+        # keeps those apart that are one, as the two of a sum.
+        inputs = [F.identity(x) for x in self.get_retained_inputs()]
+        with chainer.using_config('enable_backprop', True):
+            y = self.node.again(*inputs[:-1])
+            grads = chainer.grad([y], [inputs[i] for i in self.indexes], inputs[-1:],
+                                 enable_double_backprop=True)
+            grads = [F.identity(g) for g in grads]
+        wanted = [i for i, gg in enumerate(grad_outputs) if gg is not None]
+        return chainer.grad(
+            [grads[i] for i in wanted], [inputs[i] for i in indexes],
+            [grad_outputs[i] for i in wanted],
+            enable_double_backprop=chainer.config.enable_backprop)
+
+
+def _has_hooks(link):
+    return link._n_local_link_hooks or chainer._get_link_hooks()
+
+
+def _plan(x, steps):
+    """Return the stages for as many ``steps`` as can be taken from Variable ``x`` on.
+
+    Returns:
+        list, int: the stages, and how many steps they take.
+    """
+    stages = []
+    shape = x.shape
+    for taken, step in enumerate(steps):
+        last = stages[-1] if stages else None
+        if step is F.relu:
+            if last is None or last.relu:
+                break
+            last.relu = True
+        elif isinstance(step, Skip):
+            if last is None or not step.is_sum(shape) or not memory.is_plain(step.x.array):
+                break
+            if isinstance(last, Convolve) and not last.adds and not last.relu:
+                last.add(step.x)
+            else:
+                stages.append(Add(shape, step.x))
+        elif not isinstance(step, chainer.Link) or _has_hooks(step):
+            break
+        elif isinstance(step, L.BatchNormalization) and Normalize.takes(shape, step):
+            stages.append(Normalize(shape, step))
+        elif isinstance(step, L.Convolution2D) and Convolve.takes(shape, step):
+            stages.append(Convolve(shape, step))
+            shape = stages[-1].shape
+        else:
+            break
+    else:
+        taken = len(steps)
+    return stages, taken
+
+
+def _run_fixed(x, stages):
+    """Run stages on array ``x`` with fixed statistics; no gradient will be asked for."""
+    stages = collections.deque(stages)
+    while stages:
+        stage = stages.popleft()
+        if isinstance(stage, Normalize):
+            x = stage.forward_fixed(x)
+        elif (isinstance(stage, Convolve) and not stage.adds and not stage.relu
+                and stages and isinstance(stages[0], Normalize)):
+            fixed = stages.popleft()
+            then = [convolution.RELU] * fixed.relu
+            if stages and isinstance(stages[0], Add):
+                add = stages.popleft()
+                then += [add.parameters[0].array] + [convolution.RELU] * add.relu
+            x = stage.forward_normalized(x, fixed, then)
+        else:
+            x = stage.forward(x, *[p.array for p in stage.parameters])
+    return x
+
+
+def run(x, steps):
+    """Do what :func:`chainer_zoo.functions.in_sequence` says, with the engine on.
+
+    Args:
+        x (chainer.Variable): the input.
+        steps (sequence): as there.
+
+    Returns:
+        chainer.Variable: the result of the last step.
+    """
+    config = chainer.config
+    done = 0
+    while done < len(steps):
+        taken = 0
+        if (x.layout is None and x.ndim in (2, 4) and memory.is_plain(x.array)
+                and (config.train or not config.enable_backprop)):
+            stages, taken = _plan(x, steps[done:])
+        if not taken:
+            x = steps[done](x)
+            done += 1
+        elif config.train:
+            x, = Sequence(stages).apply([x] + [p for stage in stages for p in stage.parameters])
+        else:
+            x = chainer.Variable(_run_fixed(x.array, stages), requires_grad=x.requires_grad)
+        done += taken
+    return x
