@@ -19,6 +19,7 @@ CUDA libraries where these come as wheels: :func:`_load_cuda_wheels`.
 Import this module before Chainer; ``import chainer_zoo`` does it first of all. No other module
 of this package patches Chainer for the sake of a version.
 """
+import contextlib
 import ctypes
 import glob
 import importlib
@@ -124,24 +125,16 @@ _CUDA_LIBRARIES = ('libcudart.so.12', 'libnvrtc.so.12', 'libcublas.so.12', 'libc
 def _load_cuda_wheels():
     """Load the CUDA libraries that stand in wheels, so that CuPy 13 finds them by their names.
 
-    CuPy 14 looks into the wheels itself; CuPy 13 would need LD_LIBRARY_PATH on their folders. A
-    library that the system has is left to it.
+    CuPy 14 looks into the wheels itself; CuPy 13 would need LD_LIBRARY_PATH on their folders. They
+    come before a CUDA of the system: compiler and headers are then of one version, without which
+    CuPy compiles nothing.
     """
-    wheels = importlib.util.find_spec('nvidia')  # a namespace package: one folder for each wheel
+    wheels = importlib.util.find_spec('nvidia')  # with a folder for each wheel
     for name in _CUDA_LIBRARIES if wheels is not None else ():
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            for folder in wheels.submodule_search_locations:
-                for path in glob.glob(os.path.join(folder, '*', 'lib', name)):
+        for folder in wheels.submodule_search_locations or ():
+            for path in glob.glob(os.path.join(folder, '*', 'lib', name)):
+                with contextlib.suppress(OSError):  # it lacks another one; CuPy will say which
                     ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
-
-
-def _accept_missing_cudnn():
-    """Keep Chainer from advising to reinstall CuPy with cuDNN where no such CuPy exists."""
-    from chainer.backends import cuda
-    if cuda.available and int(cuda.cupy.__version__.split('.')[0]) >= 14:
-        cuda.check_cuda_available._already_warned = True
 
 
 def _import_chainer():
@@ -160,7 +153,10 @@ def _import_chainer():
         with warnings.catch_warnings():
             # CuPy's wheel misses NCCL, which is for several GPUs, in ten lines at every start
             warnings.filterwarnings('ignore', r'\s*nccl library could not be loaded')
-            importlib.import_module('chainer')
+            # devices.py and the doctor say what helps where cuDNN is missing
+            warnings.filterwarnings('ignore', 'cuDNN is not enabled')
+            chainer = importlib.import_module('chainer')
+            chainer.backends.cuda.check_cuda_available._already_warned = True
             importlib.import_module('chainer.testing')
     finally:
         for name, module in real.items():
@@ -171,7 +167,7 @@ def _import_chainer():
 
 _lend_numpy_names()
 if 'chainer' not in sys.modules:
-    if cuda_driver() is not None and not _missing('cupy'):
+    if (cuda_driver() is not None and not _missing('cupy')
+            and int(sys.modules['cupy'].__version__.split('.')[0]) < 14):
         _load_cuda_wheels()
     _import_chainer()
-_accept_missing_cudnn()

@@ -1,7 +1,45 @@
 """Where to compute."""
+import warnings
+
 import chainer
+from chainer.backends import cuda
 
 from chainer_zoo.errors import UserError
+
+
+#: Memory that cuDNN may use beside a convolution's arrays, in bytes. Chainer's own 8 MiB leave out
+#: its fastest ways.
+WORKSPACE = 256 * 2 ** 20
+
+
+def must_exist(gpu):
+    """Check that there is a GPU of a number, without starting to use it.
+
+    Args:
+        gpu (int): from 0 on.
+
+    Raises:
+        UserError: there is no such GPU, or none that CuPy and Chainer can use.
+    """
+    try:
+        import cupy
+        count = cupy.cuda.runtime.getDeviceCount()
+    except ImportError as e:
+        raise UserError('-g {}: CuPy is not installed; python -m chainer_zoo doctor says how, '
+                        '-g -1 computes on the CPU'.format(gpu)) from e
+    except Exception as e:  # CuPy's own error classes differ between its versions
+        raise UserError('-g {}: no GPU can be used ({}); -g -1 computes on the CPU'.format(
+            gpu, str(e).splitlines()[0])) from e
+    if gpu >= count:
+        raise UserError('-g {}: there are {} GPUs, numbered from 0'.format(gpu, count))
+    if not cuda.available:
+        raise UserError('-g {}: CuPy lacks a library of CUDA ({}); python -m chainer_zoo doctor '
+                        'says what helps'.format(gpu, str(cuda._resolution_error).splitlines()[0]))
+
+
+def memory(gpu):
+    """Return a GPU's memory in bytes."""
+    return cuda.cupy.cuda.runtime.getDeviceProperties(gpu)['totalGlobalMem']
 
 
 def find(gpu):
@@ -16,27 +54,30 @@ def find(gpu):
     Raises:
         UserError: there is no such GPU.
     """
-    if gpu < 0:
-        device = chainer.get_device('@numpy')
-    else:
-        try:
-            import cupy
-            count = cupy.cuda.runtime.getDeviceCount()
-        except ImportError as e:
-            raise UserError('-g {}: CuPy is not installed; python -m chainer_zoo doctor says how, '
-                            '-g -1 computes on the CPU'.format(gpu)) from e
-        except Exception as e:  # CuPy's own error classes differ between its versions
-            raise UserError('-g {}: no GPU can be used ({}); -g -1 computes on the CPU'.format(
-                gpu, str(e).splitlines()[0])) from e
-        if gpu >= count:
-            raise UserError('-g {}: there are {} GPUs, numbered from 0'.format(gpu, count))
-        device = chainer.get_device('@cupy:{}'.format(gpu))
+    if gpu >= 0:
+        must_exist(gpu)
+    device = chainer.get_device('@numpy' if gpu < 0 else '@cupy:{}'.format(gpu))
     device.use()
     return device
 
 
+def prepare_gpu():
+    """Let cuDNN try its ways to compute a convolution, and take the fastest.
+
+    It tries them once for each shape. They sum in different orders, so two runs may differ in the
+    last digits; the noise does not.
+    """
+    chainer.global_config.autotune = True
+    cuda.set_max_workspace_size(WORKSPACE)
+    # In mixed precision, a warning for each shape that float16 does not make faster.
+    warnings.filterwarnings('ignore', 'Tensor Core mode is set but')
+    if not cuda.cudnn_enabled and cuda._cupy_major < 14:
+        print('computing without cuDNN, which is slower: python -m chainer_zoo doctor says what '
+              'helps')
+
+
 def choose_engine(cpu, gpu):
-    """Switch on what computes on a CPU, and return its name.
+    """Switch on what computes, and return its name.
 
     Args:
         cpu (str): ``auto``, ``onednn`` or ``numpy``.
@@ -50,6 +91,7 @@ def choose_engine(cpu, gpu):
     """
     from chainer_zoo import onednn
     if gpu >= 0:
+        prepare_gpu()
         return 'cupy'
     if cpu == 'numpy':
         onednn.disable()

@@ -1,5 +1,6 @@
 """``python -m chainer_zoo doctor``: versions, devices, and what is missing with what mends it."""
 import collections
+import ctypes
 import importlib.metadata
 import os
 import platform
@@ -65,6 +66,27 @@ def find_cpu():
         yield Finding('oneDNN', reason, 'nothing to do: Chainer\'s own code computes, more slowly')
 
 
+def driver_version():
+    """Return the version of NVIDIA's driver as nvidia-smi writes it, or None."""
+    try:
+        library = ctypes.CDLL('nvml.dll' if os.name == 'nt' else 'libnvidia-ml.so.1')
+    except OSError:
+        return None
+    text = ctypes.create_string_buffer(96)
+    if library.nvmlInit_v2() != 0:
+        return None
+    try:
+        found = library.nvmlSystemGetDriverVersion(text, len(text)) == 0
+    finally:
+        library.nvmlShutdown()
+    return text.value.decode() if found else None
+
+
+def installed_cupys():
+    """Return the names of the packages that bring CuPy; more than one do not go together."""
+    return [name for name in ('cupy-cuda12x', 'cupy-cuda13x', 'cupy') if version(name)]
+
+
 def find_gpu():
     """Return findings on GPUs, CuPy and cuDNN."""
     driver = compat.cuda_driver()
@@ -72,13 +94,14 @@ def find_gpu():
         yield Finding('GPU driver', 'none', 'install NVIDIA\'s driver where there is a GPU; '
                       'without one, -g -1 computes on the CPU')
     else:
-        yield Finding('GPU driver', 'for CUDA {}.{}'.format(*driver), None if driver >= (12, 0)
+        number = driver_version()
+        yield Finding('GPU driver', '{}for CUDA {}.{}'.format(
+            number + ', ' if number else '', *driver), None if driver >= (12, 0)
                       else 'update NVIDIA\'s driver to 525 or newer (CUDA 12)')
     try:
         import cupy
     except ImportError as e:
-        installed = [p for p in ('cupy-cuda12x', 'cupy-cuda13x', 'cupy') if version(p)]
-        yield Finding('CuPy', 'does not load: {}'.format(e) if installed else 'none',
+        yield Finding('CuPy', 'does not load: {}'.format(e) if installed_cupys() else 'none',
                       INSTALL_GPU if driver else INSTALL_GPU + ' where there is a GPU')
         return
     major = int(cupy.__version__.split('.')[0])
@@ -91,8 +114,9 @@ def find_gpu():
                       "pip install 'cupy-cuda12x[ctk]'" if major >= 14 else
                       INSTALL_GPU + ', or CUDA 12 with LD_LIBRARY_PATH on its lib64')
     if major >= 14:
-        yield Finding('cuDNN', 'none: CuPy 14 has dropped it',
-                      INSTALL_GPU + ', for CuPy 13.6 and faster convolutions')
+        yield Finding('cuDNN', 'none: CuPy 14 has dropped it', 'for CuPy 13.6 and faster '
+                      'convolutions: pip uninstall {}; {}'.format(
+                          ' '.join(installed_cupys()), INSTALL_GPU))
     elif cuda.available and not cuda.cudnn_enabled:
         yield Finding('cuDNN', 'none: {}'.format(first_line(cuda._resolution_error)),
                       'pip install nvidia-cudnn-cu12==8.9.7.29 (CuPy 13 works with 8.8 and 8.9)')
@@ -112,10 +136,15 @@ def find_devices(cupy, driver):
                       else 'nvidia-smi says whether the driver sees one')
         return
     for number in range(count):
-        found = runtime.getDeviceProperties(number)
-        yield Finding('GPU {}'.format(number), '{}, compute capability {}.{}, {:.0f} GiB'.format(
-            found['name'].decode(), found['major'], found['minor'],
-            found['totalGlobalMem'] / 2.0 ** 30), None)
+        yield Finding('GPU {}'.format(number), describe(runtime, number), None)
+
+
+def describe(runtime, number):
+    """Return name, compute capability and memory of a GPU, from ``cupy.cuda.runtime``."""
+    found = runtime.getDeviceProperties(number)
+    return '{}, compute capability {}.{}, {:.0f} GiB'.format(
+        found['name'].decode(), found['major'], found['minor'],
+        found['totalGlobalMem'] / 2.0 ** 30)
 
 
 def find_packages():

@@ -52,6 +52,7 @@ def machine(monkeypatch):
     """Set up what the doctor finds: driver, CuPy, and Chainer's idea of both."""
     def machine(driver, cupy, available=True, cudnn=True, error=None):
         monkeypatch.setattr(compat, 'cuda_driver', lambda: driver)
+        monkeypatch.setattr(doctor, 'driver_version', lambda: None)
         monkeypatch.setitem(sys.modules, 'cupy', cupy)
         monkeypatch.setattr(chainer.backends, 'cuda', types.SimpleNamespace(
             available=available, cudnn_enabled=cudnn, _resolution_error=error,
@@ -83,6 +84,26 @@ def test_a_machine_where_all_is_well(machine, capsys):
     assert found['GPU 1'] == 'NVIDIA A10, compute capability 8.6, 24 GiB'
     assert found['cuDNN'] == '8.9.7'
     assert not {'GPU driver', 'CuPy', 'cuDNN', 'GPU 0', 'GPU 1'} & set(remedies)
+
+
+def test_the_drivers_own_number(machine, capsys, monkeypatch):
+    def get(text, size):
+        text.value = b'550.54.15'
+        return status
+
+    status = 0
+    library = types.SimpleNamespace(nvmlInit_v2=lambda: 0, nvmlShutdown=lambda: 0,
+                                    nvmlSystemGetDriverVersion=get)
+    ask = doctor.driver_version
+    machine((12, 4), fake_cupy('13.6.0', ['T4']))
+    monkeypatch.setattr(doctor.ctypes, 'CDLL', lambda name: library)
+    monkeypatch.setattr(doctor, 'driver_version', ask)
+    monkeypatch.setattr(onednn, 'why_not', lambda: None)
+    assert report(capsys)[0]['GPU driver'].strip() == '550.54.15, for CUDA 12.4'
+    status = 9
+    assert ask() is None
+    library.nvmlInit_v2 = lambda: 1
+    assert ask() is None
 
 
 def test_an_old_driver(machine, capsys):

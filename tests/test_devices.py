@@ -1,0 +1,58 @@
+"""Where to compute: what is not there is said in a line, and a GPU is set up for speed."""
+import sys
+import types
+import warnings
+
+import chainer
+from chainer.backends import cuda
+import pytest
+
+from chainer_zoo import devices
+from chainer_zoo.errors import UserError
+
+
+def cupy_with(count):
+    """CuPy as far as it is asked; ``count`` is a number of GPUs or an error."""
+    def get():
+        if isinstance(count, Exception):
+            raise count
+        return count
+
+    cupy = types.ModuleType('cupy')
+    cupy.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=get))
+    return cupy
+
+
+@pytest.mark.parametrize('cupy,said', [
+    (None, 'CuPy is not installed'),
+    (cupy_with(RuntimeError('no device\nmore')), r'no GPU can be used \(no device\)'),
+    (cupy_with(1), 'there are 1 GPUs'),
+    (cupy_with(2), r'CuPy lacks a library of CUDA \(libcublas is missing\)'),
+])
+def test_a_gpu_that_cannot_be_used(monkeypatch, cupy, said):
+    monkeypatch.setitem(sys.modules, 'cupy', cupy)
+    monkeypatch.setattr(cuda, 'available', False)
+    monkeypatch.setattr(cuda, '_resolution_error', ImportError('libcublas is missing\nmore'),
+                        raising=False)
+    for ask in devices.must_exist, devices.find:
+        with pytest.raises(UserError, match='^-g 1: ' + said):
+            ask(1)
+
+
+def test_the_cpu_is_always_there():
+    assert devices.find(-1) == chainer.get_device('@numpy')
+
+
+@pytest.mark.parametrize('cupy,cudnn,said', [(13, True, ''), (13, False, 'without cuDNN'),
+                                             (14, False, '')])
+def test_a_gpu_is_set_up_for_speed(monkeypatch, capsys, cupy, cudnn, said):
+    sizes = []
+    monkeypatch.setattr(chainer.global_config, 'autotune', False)
+    monkeypatch.setattr(cuda, 'set_max_workspace_size', sizes.append)
+    monkeypatch.setattr(cuda, 'cudnn_enabled', cudnn)
+    monkeypatch.setattr(cuda, '_cupy_major', cupy)
+    with warnings.catch_warnings():
+        assert devices.choose_engine('auto', 0) == 'cupy'
+    assert chainer.config.autotune and sizes == [devices.WORKSPACE]
+    printed = capsys.readouterr().out
+    assert said in printed and bool(said) == bool(printed)
