@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV ?= .venv
 NUMPY ?= numpy
 PYTEST_ARGS ?=
+GPU_CHECK_ARGS ?=
 
 .PHONY: demo test gpu-check install clean
 
@@ -21,8 +22,8 @@ demo: install
 test: $(VENV)/tests-installed
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 $(PYTEST_ARGS)
 
-gpu-check: $(VENV)/tests-installed
-	$(VENV)/bin/python benchmarks/gpu_check.py
+gpu-check: $(VENV)/gpu-installed
+	$(VENV)/bin/python benchmarks/gpu_check.py $(GPU_CHECK_ARGS)
 
 install: $(VENV)/installed
 
@@ -39,6 +40,11 @@ $(VENV)/installed: setup.py
 
 $(VENV)/tests-installed: $(VENV)/installed
 	$(VENV)/bin/python -m pip install -q --no-build-isolation -e '.[test]' '$(NUMPY)'
+	touch $@
+
+# 2 GB: CUDA 12 and cuDNN as wheels, so that the machine needs nothing but the driver.
+$(VENV)/gpu-installed: $(VENV)/tests-installed
+	$(VENV)/bin/python -m pip install -q --no-build-isolation -e '.[test,cuda12]' '$(NUMPY)'
 	touch $@
 
 clean:

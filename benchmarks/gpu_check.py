@@ -1,53 +1,198 @@
 """Everything that needs a GPU, into one report file: ``make gpu-check``.
 
 Runs the tests marked ``gpu`` (the kernels against the CPU's bits, the golden numbers, one training
-step of every model against the CPU) and ``train_speed.py -g 0`` beside this file, and writes what
-they say, with versions and devices, to ``results/gpu_check.md``. Exits with 1 if anything failed
-and with 2 where no GPU can be used.
+step of every model against the CPU, whole runs) and ``train_speed.py -g`` beside this file, and
+writes what they say, with versions, devices and durations, to ``results/gpu_check.md``. Exits with
+1 if anything failed and with 2 where no GPU can be used.
+
+It ends within ``--minutes``: each part is stopped when the time of those behind it begins, a test
+run so that it still names what failed. The report is written anew after every part.
 """
 import argparse
+import collections
+import contextlib
 import datetime
+import importlib.util
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
-
-import chainer_zoo  # NOQA: before Chainer
-from chainer_zoo import devices
-from chainer_zoo.errors import UserError
+import threading
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # also where the project is not installed
+
+import chainer_zoo  # NOQA: before Chainer
+from chainer_zoo import devices  # NOQA
+from chainer_zoo.errors import UserError  # NOQA
+from chainer_zoo.files import write_whole  # NOQA
+from chainer_zoo.report import doctor  # NOQA
+
+MINUTES = 9
+
+Part = collections.namedtuple('Part', 'title share command is_test')
+Part.__doc__ = """One part of the check.
+
+``share`` is what is kept for it of the whole time; it may use more where others used less.
+``command`` is a list of words, ``{minutes}`` in them what it may use, and ``is_test`` says whether
+it has to count a passed test."""
+
+# Seconds for a test run to say what it knows when it is stopped, and for others to end.
+GRACE = 8
 
 
-def run(command):
-    """Run a command from the project's root, showing its output.
+def workers(cores, memory):
+    """Return how many processes test at once: most of the time goes into the CPU's side.
+
+    Args:
+        cores (int): of the CPU; four for each process.
+        memory (int): of the GPU, in bytes; the largest model wants 8 GiB.
+    """
+    if importlib.util.find_spec('xdist') is None:
+        return 1
+    return max(1, min(4, cores // 4, memory // 2 ** 33))
+
+
+def parts(gpu, torch_python=sys.executable, processes=1):
+    """Return the parts of the check of GPU ``gpu``, in order."""
+    def tests(title, share, *arguments):
+        return Part(title, share, [
+            sys.executable, '-m', 'pytest', '-m', 'gpu', '-q', '--tb=short', '-p',
+            'no:cacheprovider', '--continue-on-collection-errors'] + (
+                ['-n', str(processes)] if processes > 1 else []) + list(arguments), True)
+
+    models, runs = 'tests/gpu/test_gpu_models.py', 'tests/gpu/test_gpu_training.py'
+    return [
+        Part('Versions and devices', 0.06, [sys.executable, '-m', 'chainer_zoo', 'doctor'], False),
+        tests('Kernels and functions', 0.14, 'tests', '--ignore=' + models, '--ignore=' + runs),
+        tests('Models', 0.36, models),
+        tests('Training runs', 0.12, runs),
+        Part('Speed and memory', 0.32, [
+            sys.executable, 'benchmarks/train_speed.py', '-g', str(gpu), '--repeat', '3',
+            '--minutes', '{minutes}', '--torch-python', torch_python], False),
+    ]
+
+
+def environment(gpu, threads):
+    """Return the tests' environment: they use GPU 0, so this one is made the only one there.
+
+    Products in TensorFloat-32 would differ from a CPU's too much.
+    """
+    seen = os.environ.get('CUDA_VISIBLE_DEVICES')
+    only = seen.split(',')[gpu] if seen else str(gpu)
+    threads = os.environ.get('OMP_NUM_THREADS', str(threads))
+    return dict(os.environ, CUDA_VISIBLE_DEVICES=only, NVIDIA_TF32_OVERRIDE='0',
+                OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
+
+
+def run(command, seconds, env=None):
+    """Run a command from the project's root, showing its output, for so long at most.
 
     Returns:
-        (int, str): its exit status and its output.
+        (int or None, str): its exit status, None if it had to be stopped, and its output.
     """
-    process = subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, universal_newlines=True)
+    process = subprocess.Popen(
+        command, cwd=str(ROOT), env=dict(env or os.environ, PYTHONUNBUFFERED='1'),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+        errors='replace', start_new_session=True)
+    stopped = threading.Event()
+
+    def stop():
+        stopped.set()
+        # pytest answers the first by its summary; the second is for what hangs, its children too
+        for number in (signal.SIGINT, signal.SIGKILL):
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, number)
+                process.wait(GRACE)
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
     lines = []
-    for line in process.stdout:
-        sys.stdout.write(line)
-        sys.stdout.flush()
-        lines.append(line)
-    return process.wait(), ''.join(lines)
-
-
-def parts(gpu):
-    """Return title, command and what to do with its output, for each part of the check."""
-    python = sys.executable
-    yield 'Versions and devices', [python, '-m', 'chainer_zoo', 'doctor']
-    yield 'Tests', [python, '-m', 'pytest', '-m', 'gpu', '-q', '-p', 'no:cacheprovider', 'tests']
-    speed = ROOT / 'benchmarks' / 'train_speed.py'
-    if speed.exists():
-        yield 'Speed and memory', [python, str(speed), '-g', str(gpu)]
+    try:
+        for line in process.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            lines.append(line)
+        status = process.wait()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        timer.cancel()
+    return None if stopped.is_set() else status, ''.join(lines)
 
 
 def nothing_ran(output):
     """Return whether pytest's last lines count no passed test."""
     return not re.search(r'\b[1-9]\d* passed\b', output)
+
+
+def what_failed(part, status, output, seconds):
+    """Return in a few words why a part failed, or None."""
+    if status is None:
+        return 'stopped after {:.0f} s'.format(seconds)
+    if status != 0:
+        return 'exit status {}'.format(status)
+    return 'no test passed' if part.is_test and nothing_ran(output) else None
+
+
+def section(part, command, failed, seconds, output):
+    """Return a part of the report."""
+    words = ' '.join(['python'] + command[1:]).replace(str(ROOT) + '/', '')
+    return '## {}: {}, {:.0f} s\n\n    {}\n\n```\n{}\n```\n'.format(
+        part.title, failed or 'passed', seconds, words, output.rstrip('\n'))
+
+
+def write(path, started, verdict, sections):
+    """Write the report, whole or not at all."""
+    text = '# GPU check of {:%Y-%m-%d %H:%M}: {}\n\n{}'.format(
+        started, verdict, '\n'.join(sections))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UserError('cannot make the folder {}: {}'.format(
+            path.parent, e.strerror or e)) from e
+    with write_whole(path) as f:
+        f.write(text.encode('utf-8'))
+
+
+def check(todo, path, seconds, env=None):
+    """Run parts, and write their report.
+
+    Args:
+        todo (list of Part): what to run.
+        path (pathlib.Path): the report.
+        seconds (float): for all of it.
+        env (dict): the tests' environment.
+
+    Returns:
+        list of str: the titles of the parts that failed, and why.
+    """
+    started, end = datetime.datetime.now(), time.time() + seconds
+    sections, failures = [], []
+    write(path, started, 'unfinished', sections)
+    for k, part in enumerate(todo):
+        kept = seconds * sum(later.share for later in todo[k + 1:])
+        limit = max(1, end - time.time() - kept - GRACE)
+        # it stops by itself before it is stopped: what begins last may take 30 seconds
+        minutes = '{:.2f}'.format(max(0, limit - 40) / 60)
+        command = [word.replace('{minutes}', minutes) for word in part.command]
+        print('\n== {}: {:.0f} s at most =='.format(part.title, limit), flush=True)
+        before = time.time()
+        status, output = run(command, limit, env if part.is_test else None)
+        took = time.time() - before
+        failed = what_failed(part, status, output, took)
+        if failed:
+            failures.append('{} ({})'.format(part.title, failed))
+        sections.append(section(part, command, failed, took, output))
+        write(path, started, 'unfinished', sections)
+    write(path, started, 'failed: ' + ', '.join(failures) if failures else 'all passed', sections)
+    return failures
 
 
 def main(argv=None):
@@ -56,25 +201,21 @@ def main(argv=None):
     parser.add_argument('-g', '--gpu', type=int, default=0, help='number of the GPU')
     parser.add_argument('-o', '--out', type=pathlib.Path,
                         default=ROOT / 'results' / 'gpu_check.md', help='the report file')
+    parser.add_argument('--minutes', type=float, default=MINUTES, help='for all of it')
+    parser.add_argument('--torch-python', default=sys.executable, metavar='PATH',
+                        help='a Python that has PyTorch, if not this one')
     args = parser.parse_args(argv)
     try:
-        devices.find(args.gpu)
+        devices.must_exist(args.gpu)
+        cores, memory = doctor.cores(), devices.memory(args.gpu)
+        processes = workers(cores, memory)
+        failures = check(parts(args.gpu, args.torch_python, processes), args.out,
+                         60 * args.minutes, environment(args.gpu, cores // processes))
     except UserError as e:
-        print('gpu_check.py: {}; see python -m chainer_zoo doctor'.format(e), file=sys.stderr)
+        print('gpu_check.py: {}'.format(e), file=sys.stderr)
         return 2
-    failed, text = [], []
-    for title, command in parts(args.gpu):
-        status, output = run(command)
-        if status != 0 or (title == 'Tests' and nothing_ran(output)):
-            failed.append(title)
-        text.append('## {}\n\n    {}\n\n```\n{}```\n'.format(
-            title, ' '.join(['python'] + command[1:]).replace(str(ROOT) + '/', ''), output))
-    verdict = 'failed: ' + ', '.join(failed) if failed else 'all passed'
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text('# GPU check of {:%Y-%m-%d %H:%M}: {}\n\n{}'.format(
-        datetime.datetime.now(), verdict, '\n'.join(text)))
-    print('{}: {}'.format(args.out, verdict))
-    return 1 if failed else 0
+    print('{}: {}'.format(args.out, 'failed: ' + ', '.join(failures) if failures else 'all passed'))
+    return 1 if failures else 0
 
 
 if __name__ == '__main__':

@@ -9,6 +9,10 @@ table has medians over the turns, peak memory of the process, and ratios to the 
 runs contiguous and channels_last, and the faster one counts. ``--check`` compares the logits of
 the twins with ours instead. On a machine that is busy with other things, ``--clock cpu --threads
 1`` counts the processor time of each contestant instead of the time that passes.
+
+    python benchmarks/train_speed.py -g N [NAME ...] [--repeat N] [--batch N] [--torch-python PATH]
+
+times Chainer and PyTorch on GPU N instead; gpu_speed.py beside this file says how.
 """
 import argparse
 import json
@@ -20,6 +24,8 @@ import sys
 import time
 
 import numpy as np
+
+import gpu_speed
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 
@@ -189,16 +195,27 @@ def main():
     parser.add_argument('--repeat', type=int, default=5, help='turns of each contestant')
     parser.add_argument('--threads', type=int, default=os.cpu_count())
     parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall')
-    parser.add_argument('--without', nargs='*', default=[], choices=CONTESTANTS)
+    parser.add_argument('--without', nargs='*', default=[],
+                        choices=CONTESTANTS + ('chainer mixed16',))
     parser.add_argument('--check', action='store_true', help='compare logits with the twins')
+    parser.add_argument('-g', '--gpu', type=int, default=-1, help='time on this GPU; -1: the CPU')
+    parser.add_argument('--batch', type=int, help='with -g: pictures, if not a large batch')
+    parser.add_argument('--minutes', type=float, help='with -g: start nothing after so long')
+    parser.add_argument('--torch-python', default=sys.executable, metavar='PATH',
+                        help='with -g: a Python that has PyTorch, if not this one')
     parser.add_argument('--worker', nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         _work(arguments.worker[0], int(arguments.worker[1]), arguments.worker[2])
-        return
+        return 0
     for name in arguments.names:
         if name not in names:
             parser.error('{}: choose from {}'.format(name, ', '.join(names)))
+    if arguments.gpu >= 0:
+        return gpu_speed.run(
+            [case for case in CASES if case[0] in (arguments.names or names)], arguments.gpu,
+            [which for which in gpu_speed.CONTESTANTS if which not in arguments.without],
+            arguments.repeat, arguments.batch, arguments.minutes, arguments.torch_python)
     contestants = [which for which in CONTESTANTS if which not in arguments.without]
     os.environ.setdefault('OMP_NUM_THREADS', str(arguments.threads))
     if not arguments.check:
@@ -227,5 +244,8 @@ def main():
                       min(found[i] for found in torches) / mine[i] for i in (0, 1))))
 
 
+    return 0
+
+
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

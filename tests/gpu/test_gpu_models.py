@@ -21,60 +21,69 @@ CASES = [case for case in map(golden.Golden, sorted(FOLDER.glob('*.json')))
          if case.logits is not None]
 
 
-# Three updates blow up what is rounded otherwise: 4.5% for swapout, its kernels run through g++.
-TOLERANCES = dict(golden.TOLERANCES, train_losses=0.1, params_after_3_updates=0.1)
+# cuDNN's fast algorithms round more coarsely than a CPU.
+TOLERANCES = {what: min(10 * tolerance, 0.1) for what, tolerance in golden.TOLERANCES.items()}
 
 
 @pytest.mark.parametrize('case', CASES, ids=lambda case: case.case)
-def test_logits_gradients_statistics_and_updates_are_the_originals(case, device):
+def test_logits_gradients_and_statistics_are_the_originals(case, device):
+    """In float32. Updates are left out: three of them blow up what is rounded otherwise, in some
+    networks until nothing is alike. One is held against the CPU's in float64 below."""
     model = case.build()
     model.to_device(device)
-    found = golden.check(case, model)
+    found = golden.check(case, model, updates=False)
     too_far = {what: deviation for what, deviation in found.items()
                if not deviation <= TOLERANCES[what]}
-    assert not too_far, too_far
+    assert {'test_logits', 'train_logits', 'grads'} <= set(found) and not too_far, too_far
 
 
-def training_step(name, device):
-    """Make one update with the noise on; return loss, logits, gradients and parameters."""
+def norm(array):
+    """Return the L2 norm of an array on any device; a copy of the largest would be a gigabyte."""
+    return None if array is None else float((array * array).sum()) ** 0.5
+
+
+def training_step(name, device, dtype=np.float32):
+    """Make one update with the noise on; return loss, logits, norms and the generator's state."""
     entry = chainer_zoo.entry(name)
     side = SIZE_CLASSES[entry.picture_class(entry.complete({}))].crop
-    with initializers.unfilled():
+    with initializers.unfilled(), chainer.using_config('dtype', dtype):
         model = entry.build()
     golden.fill_model(model)
     model.to_device(device)
     optimizer = make_optimizer(entry.recipe, model, lr=0.01)
     noise.generator.seed(7)
-    x, t = (device.send(a) for a in golden.batch(0, 4, side))
+    x, t = golden.batch(0, 4, side)
+    x, t = device.send(x.astype(dtype)), device.send(t)
     with chainer.using_config('train', True), chainer.using_device(device):
         y = model(x)
         loss = F.softmax_cross_entropy(y, t)
         model.cleargrads()
         loss.backward()
-        grads = {path: None if p.grad is None else cuda.to_cpu(p.grad).astype('d')
-                 for path, p in model.namedparams()}
+        grads = {path: norm(p.grad) for path, p in model.namedparams()}
         optimizer.update()
-    arrays = {path: cuda.to_cpu(p.array).astype('d') for path, p in model.namedparams()}
-    return float(loss.array), cuda.to_cpu(y.array), grads, arrays, noise.generator.state()
+        params = {path: norm(p.array) for path, p in model.namedparams()}
+    return float(loss.array), cuda.to_cpu(y.array), grads, params, noise.generator.state()
 
 
 @pytest.mark.parametrize('name', chainer_zoo.names())
 def test_one_training_step_is_the_cpus(name, device):
-    """With the same masks; gradients by their norm, against 1% of the largest at least."""
-    loss, logits, grads, arrays, state = training_step(name, device)
-    expected = training_step(name, chainer.get_device('@numpy'))
-    assert state == expected[4]
-    assert abs(loss / expected[0] - 1) < 1e-3
-    assert np.abs(logits - expected[1]).max() <= 1e-3 * np.abs(expected[1]).max()
-    norms = {path: np.linalg.norm(g) for path, g in expected[2].items() if g is not None}
+    """With the same masks, in float64: what is rounded otherwise cannot hide an error there.
+
+    Gradients by their norm, against 1% of the largest at least.
+    """
+    loss, logits, grads, params, state = training_step(name, device, np.float64)
+    expected = training_step(name, chainer.get_device('@numpy'), np.float64)
+    assert logits.dtype == np.float64 and state == expected[4]
+    assert abs(loss / expected[0] - 1) < 1e-6
+    assert np.abs(logits - expected[1]).max() <= 1e-6 * np.abs(expected[1]).max()
+    norms = {path: found for path, found in expected[2].items() if found is not None}
     floor = 0.01 * max(norms.values())
-    for path, g in grads.items():
-        assert (g is None) == (path not in norms), path
-        if g is not None:
-            assert abs(np.linalg.norm(g) - norms[path]) <= 0.03 * max(norms[path], floor), path
-    for path, array in arrays.items():
-        np.testing.assert_allclose(
-            np.linalg.norm(array), np.linalg.norm(expected[3][path]), rtol=1e-2, err_msg=path)
+    for path, found in grads.items():
+        assert (found is None) == (path not in norms), path
+        if found is not None:
+            assert abs(found - norms[path]) <= 1e-4 * max(norms[path], floor), path
+    for path, found in params.items():
+        assert found == pytest.approx(expected[3][path], rel=1e-5), path
 
 
 @pytest.mark.parametrize('name', ['resnext', 'swapout', 'stochastic_depth', 'densenet'])

@@ -29,6 +29,11 @@ static inline float __fadd_rn(float a, float b) { return a + b; }
 static inline double __dmul_rn(double a, double b) { return a * b; }
 static inline double __dadd_rn(double a, double b) { return a + b; }
 
+// CuPy 14's float16 names these in members that no kernel here calls.
+struct half;
+static inline unsigned short __half_as_ushort(half);
+static inline half __ushort_as_half(unsigned short);
+
 static inline float __half2float(unsigned short half) {
     const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
     const int exponent = (half >> 10) & 0x1f;

@@ -120,7 +120,10 @@ class CuPy(types.ModuleType):
     def __init__(self):
         super(CuPy, self).__init__('cupy')
         self.__version__ = cupy.__version__
-        runtime = types.SimpleNamespace(getDeviceCount=lambda: 1)
+        runtime = types.SimpleNamespace(
+            CUDARuntimeError=RuntimeError, getDeviceCount=lambda: 1,
+            getDeviceProperties=lambda number: {
+                'name': b'NumPy', 'major': 0, 'minor': 0, 'totalGlobalMem': 2 ** 30})
         self.cuda = types.SimpleNamespace(Device=Device, cudnn_enabled=False, runtime=runtime)
 
     def __getattr__(self, name):
@@ -167,6 +170,16 @@ class Kernels(harness.Kernels):
         return cross_entropy
 
 
+class Pool(object):
+    """Stands for CuPy's memory pool, as far as somebody asks it."""
+
+    def free_all_blocks(self):
+        pass
+
+    def total_bytes(self):
+        return 2 ** 20
+
+
 def define_kernels():
     """Run what Chainer's modules define only where a GPU was found when they were imported."""
     for module in [relu]:
@@ -183,6 +196,9 @@ def installed(folder):
     module = CuPy()
     names = {'available': True, 'cupy': module, 'ndarray': Array, 'Device': Device,
              'cuda': module.cuda, 'cudnn_enabled': False, '_cudnn_disabled_by_user': True,
+             'memory_pool': Pool(),
+             'Stream': types.SimpleNamespace(
+                 null=types.SimpleNamespace(synchronize=lambda: None)),
              'elementwise': kernels.elementwise, 'reduce': kernels.reduce,
              'cupyx': types.SimpleNamespace(rsqrt=reciprocal_root)}
     missing = object()

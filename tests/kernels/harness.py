@@ -26,6 +26,13 @@ INCLUDE = pathlib.Path(_core.__file__).parent / 'include'
 # CuPy's kinds of kernel arguments.
 ARRAY, INDEXER, SCALAR = 1, 2, 3
 
+CUPY = int(cupy.__version__.split('.')[0])
+
+
+def element_type(dtype):
+    """Return what CuPy names an element type by inside: a class, from CuPy 14 on a dtype."""
+    return dtype if CUPY >= 14 else dtype.type
+
 
 def includes():
     """Return the lines that CuPy puts ahead of a kernel's source."""
@@ -60,7 +67,7 @@ class Kernels(object):
         assert bool(looped) == (size is None), kernel.name
         shape = (size,) if size is not None else np.broadcast_shapes(
             *[args[k].shape for k in looped])
-        types = [a.dtype.type if isinstance(a, np.ndarray) else None for a in args]
+        types = [element_type(a.dtype) if isinstance(a, np.ndarray) else None for a in args]
         in_types, out_types, type_map = kernel._decide_params_type(
             tuple(types[:kernel.nin]), tuple(types[kernel.nin:]))
         args.extend(self.empty(shape, t) for t in out_types[len(args) - kernel.nin:])
@@ -83,16 +90,17 @@ class Kernels(object):
                         assert k < kernel.nin, kernel.name
                         args[k] = np.broadcast_to(args[k], shape)
             else:
-                value = in_types[k](args[k])
-                assert np.dtype(in_types[k]).kind == 'f' or int(value) == int(args[k]), p.name
+                value = np.dtype(in_types[k]).type(args[k])
+                assert value.dtype.kind == 'f' or int(value) == int(args[k]), p.name
                 args[k] = value
         if looped and all(args[k].flags.c_contiguous for k in looped):
             shape = (int(np.prod(shape)),)  # CuPy drops the axes that it does not need
             for k in looped:
                 args[k] = args[k].reshape(shape)
         infos = [
-            (ARRAY, cupy.ndarray, a.dtype.type, a.ndim, a.flags.c_contiguous, True)
-            if isinstance(a, np.ndarray) else (SCALAR, _scalar.CScalar, type(a), 0, True, True)
+            (ARRAY, cupy.ndarray, element_type(a.dtype), a.ndim, a.flags.c_contiguous, True)
+            if isinstance(a, np.ndarray)
+            else (SCALAR, _scalar.CScalar, element_type(a.dtype), 0, True, True)
             for a in args] + [(INDEXER, _carray.Indexer, None, len(shape), True, True)]
         code = _kernel._get_elementwise_kernel_code(
             tuple(_kernel._ArgInfo(*info) for info in infos), type_map, kernel.params,
@@ -159,12 +167,14 @@ def nvrtc(code, architecture):
     Returns:
         (bytes, str): the machine code, and what the compiler had to say.
     """
-    site = sysconfig.get_paths()['purelib']
-    library, = glob.glob(os.path.join(site, 'nvidia', 'cuda_nvrtc', 'lib', 'libnvrtc.so.*'))
+    wheels = os.path.join(sysconfig.get_paths()['purelib'], 'nvidia', '*')
+    library, = glob.glob(os.path.join(wheels, 'lib', 'libnvrtc.so.*'))
+    headers = os.path.dirname(*glob.glob(os.path.join(wheels, 'include', 'cuda_fp16.h')))
     ctypes.CDLL(library, ctypes.RTLD_GLOBAL)
     from cupy_backends.cuda.libs import nvrtc as compiler
-    options = ['-I' + str(INCLUDE), '-I' + os.path.join(site, 'nvidia', 'cuda_runtime', 'include'),
-               '--std=c++17', '-arch=' + architecture, '--device-as-default-execution-space']
+    folders = [INCLUDE, headers] + sorted(INCLUDE.glob('cupy/_cccl/*'))
+    options = ['-I{}'.format(folder) for folder in folders] + [
+        '--std=c++17', '-arch=' + architecture, '-ftz=true', '--device-as-default-execution-space']
     program = compiler.createProgram(includes() + code, 'kernel.cu', (), ())
     try:
         try:

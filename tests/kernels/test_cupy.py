@@ -85,12 +85,16 @@ def test_every_cupy_name_that_chainer_uses_is_there(kernels):
 def test_libraries_in_wheels_are_found_by_name_afterwards(kernels, tmp_path, monkeypatch):
     folder = tmp_path / 'nvidia' / 'part' / 'lib'
     folder.mkdir(parents=True)
+    # some wheels have this file, and with it their folder is the only one that Python finds
+    (tmp_path / 'nvidia' / '__init__.py').write_text('')
     subprocess.run(['g++', '-shared', '-fPIC', '-x', 'c', '-', '-o', str(folder / 'libzoo.so.7'),
                     '-Wl,-soname,libzoo.so.7'], input=b'int zoo(void) { return 7; }', check=True)
     with pytest.raises(OSError):
         ctypes.CDLL('libzoo.so.7')
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(compat, '_CUDA_LIBRARIES', ('libabsent.so.1', 'libzoo.so.7'))
+    monkeypatch.setattr(
+        compat, '_CUDA_LIBRARIES', ('libabsent.so.1', 'libbroken.so.1', 'libzoo.so.7'))
     monkeypatch.delitem(sys.modules, 'nvidia', raising=False)
+    (folder / 'libbroken.so.1').write_text('no library')
     compat._load_cuda_wheels()
     assert ctypes.CDLL('libzoo.so.7').zoo() == 7
