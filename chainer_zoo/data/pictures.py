@@ -1,12 +1,12 @@
 """The pictures that a network sees: resized, cropped, normalized and flipped, a batch at a time."""
 import collections
 import concurrent.futures
-import math
 import os
 
 import numpy as np
 from chainer import backend
 
+from chainer_zoo.data import pictures_cpu
 from chainer_zoo.data import resample
 from chainer_zoo.errors import UserError
 
@@ -25,20 +25,10 @@ SIZE_CLASSES = {
 }
 
 # as the original: 'cubic' is bicubic again, so bicubic has probability 1/2
-_DRAWN_FROM = ('nearest', 'bilinear', 'bicubic', 'bicubic')
+_DRAWN_FROM = np.array(['nearest', 'bilinear', 'bicubic', 'bicubic'])
 
-# Added to a picture's variance, so that an almost even picture is not blown up to pure noise.
-_VARIANCE_FLOOR = 10.0
-
-# On a CPU: floats of a resized picture that are worked on at a time, so that they stay in its
-# second-level cache; and floats of a batch that are worth a thread of their own.
-_CHUNK = 1 << 18
+# Floats of a batch that are worth a thread of their own.
 _SHARE = 1 << 19
-
-# Pixels a side that are resized together on a CPU: they need only a few of the small picture's
-# rows or columns, and the product leaves out the others. It also keeps each product so small that
-# the BLAS does not start threads for it beside ours.
-_BLOCK = 64
 
 Choices = collections.namedtuple('Choices', 'size interpolation top left flip')
 Choices.__doc__ = """What was drawn for each of B pictures, as arrays (B,).
@@ -81,6 +71,7 @@ class Pictures(object):
         self.sizes = SIZE_CLASSES[size_class]
         self.dtype = np.dtype(dtype)
         self._memories = []
+        self._batches = pictures_cpu.Batches()
 
     def train(self, x, rng):
         """Prepare pictures for training: see :meth:`draw` and :meth:`prepare`.
@@ -124,7 +115,7 @@ class Pictures(object):
         size = rng.randint(low, high + 1, n)
         top, left = (rng.random_sample((2, n)) * (size - crop + 1)).astype(int)
         flip = rng.random_sample(n) < 0.5
-        return Choices(size, [_DRAWN_FROM[i] for i in interpolation], top, left, flip)
+        return Choices(size, _DRAWN_FROM[interpolation], top, left, flip)
 
     def prepare(self, x, choices, crop):
         """Stretch, resize, crop, flip and normalize pictures.
@@ -136,6 +127,7 @@ class Pictures(object):
 
         Returns:
             array: (B, 3, S, S) on the device of ``x``. Mean 0 and variance just below 1 for each.
+            On a CPU its memory serves for a later batch once nothing refers to it any more.
         """
         if x.dtype != np.uint8 or x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3]:
             raise ValueError('expected uint8 pictures (B, 3, N, N), got {} {}'.format(
@@ -145,42 +137,37 @@ class Pictures(object):
         corners = np.array([choices.top, choices.left])
         if (corners < 0).any() or (corners + crop > choices.size).any():
             raise ValueError('a crop of {0}x{0} reaches over the edge of its picture'.format(crop))
-        out = xp.empty((len(x), 3, crop, crop), dtype=self.dtype)
         if xp is not np:
+            out = xp.empty((len(x), 3, crop, crop), dtype=self.dtype)
             _prepare_gpu(xp, x, choices, out)
             return out
-        threads = max(1, min(_cores(), out.size // _SHARE, len(x)))
-        bounds = [i * len(x) // threads for i in range(threads + 1)]
-        parts = [slice(*ends) for ends in zip(bounds, bounds[1:])]
-        parts = [(x[part], _part(choices, part), out[part]) for part in parts]
-        if threads == 1:
-            self._prepare_cpu(*parts[0])
-        else:
-            # A pool of its own for each batch costs 0.2 ms and leaves no threads behind for a fork.
-            with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-                list(pool.map(lambda part: self._prepare_cpu(*part), parts))
-        return out
+        out = self._batches((len(x), 3, crop, crop))
+        if len(x):
+            self._prepare_cpu(x, choices, out)
+        return out.astype(self.dtype, copy=False)
 
     def _prepare_cpu(self, x, choices, out):
-        """Write the prepared ``x`` into ``out``, with memory that no other thread uses now."""
-        memory = self._memories.pop() if self._memories else _Memory()
-        if len(x):
-            _prepare_cpu(x, choices, out, memory)
-        self._memories.append(memory)
+        """Write the prepared ``x`` into float32 ``out``, shared out among threads."""
+        threads = max(1, min(_cores(), out.size // _SHARE, len(x)))
+        parts = pictures_cpu.share_out(choices, out.shape[3], threads)
 
+        def work(part):
+            try:
+                memory = self._memories.pop()
+            except IndexError:  # all are in use
+                memory = pictures_cpu.Memory()
+            pictures_cpu.prepare(x, choices, part, out, memory)
+            self._memories.append(memory)
 
-class _Memory(object):
-    """Arrays that are used again: new ones would cost more than what is computed in them."""
-
-    def __init__(self):
-        self._arrays = {}
-
-    def __call__(self, name, shape, dtype=np.float32):
-        size = math.prod(shape)
-        array = self._arrays.get(name)
-        if array is None or array.size < size:
-            array = self._arrays[name] = np.empty(size, dtype=dtype)
-        return array[:size].reshape(shape)
+        if threads == 1:
+            work(parts[0])
+            return
+        # Threads for each batch cost 0.1 ms and leave none behind for a fork.
+        with concurrent.futures.ThreadPoolExecutor(threads - 1) as pool:
+            others = [pool.submit(work, part) for part in parts[1:]]
+            work(parts[0])
+        for other in others:
+            other.result()
 
 
 def _cores():
@@ -188,27 +175,6 @@ def _cores():
     if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _part(choices, part):
-    return Choices(*[choice[part] for choice in choices])
-
-
-def _stretch(xp, x, y):
-    """Write uint8 ``x`` into float32 ``y``, stretched to 0..255 by each picture's own extremes.
-
-    as the original: SciPy's imresize does this to any picture that is not uint8, and the original
-    hands it float32. Dark or dull pictures gain contrast.
-    """
-    flat = x.reshape(len(x), math.prod(x.shape[1:]))
-    low = flat.min(axis=1).astype(np.float32)[:, None, None, None]
-    high = flat.max(axis=1).astype(np.float32)[:, None, None, None]
-    scale = (255 / xp.maximum(high - low, 1).astype(np.float64)).astype(np.float32)
-    y[...] = x
-    y -= low
-    y *= scale
-    y += np.float32(0.5)
-    return xp.floor(y, out=y)
 
 
 def _matrices(choices, old, crop):
@@ -234,7 +200,7 @@ def _prepare_gpu(xp, x, choices, out):
     """Write the prepared ``x`` into ``out`` (B, 3, S, S), the whole batch at once."""
     n, _, _, old = x.shape
     crop = out.shape[3]
-    y = _stretch(xp, x, xp.empty(x.shape, dtype=np.float32))  # (B, 3, N, N)
+    y = pictures_cpu.stretch(xp, x, xp.empty(x.shape, dtype=np.float32))  # (B, 3, N, N)
     if (choices.size != old).any():
         table, rows, columns = (xp.asarray(a) for a in _matrices(choices, old, crop))
         rows, columns = table[rows], table[columns]  # (B, S, N)
@@ -244,92 +210,4 @@ def _prepare_gpu(xp, x, choices, out):
         y = xp.clip(xp.floor(y + np.float32(0.5)), 0, 255)
     y -= y.mean(axis=(1, 2, 3), keepdims=True)
     variance = xp.square(y).mean(axis=(1, 2, 3), keepdims=True)
-    out[...] = y / xp.sqrt(variance + np.float32(_VARIANCE_FLOOR))
-
-
-def _prepare_cpu(x, choices, out, memory):
-    """Write the prepared ``x`` into ``out`` (B, 3, S, S), a few pictures at a time."""
-    n, _, _, old = x.shape
-    crop = out.shape[3]
-    y = _stretch(np, x, memory('stretched', x.shape))  # (B, 3, N, N)
-    if (choices.size == old).all():
-        _normalize(y, out)
-        return
-    y += np.float32(0.5)  # is still 0.5 after resizing, as weights sum to 1: rounds when cut off
-    y = y.reshape(n, 3 * old, old)
-    table, rows, columns = _matrices(choices, old, crop)
-    rows = np.take(table, rows, 0, memory('rows', (n, crop, old)), 'clip')
-    columns = np.take(table, columns, 0, memory('columns', (n, crop, old)), 'clip')
-    columns = columns.transpose(0, 2, 1)
-    row_blocks, column_blocks = _blocks(choices, old, crop)
-    step = max(1, min(n, _CHUNK // (3 * crop * crop)))
-    wide = memory('wide', (step, 3 * old, crop))
-    large = memory('large', (step, 3, crop, crop))
-    levels = None
-    if 'bicubic' in choices.interpolation:
-        levels = memory('levels', (large.size,), np.int16)
-    for i in range(0, n, step):
-        part = slice(i, min(i + step, n))
-        z = wide[:part.stop - i]  # (C, 3 * N, S)
-        for block, used in column_blocks(part):
-            np.matmul(y[part, :, used], columns[part, used, block], out=z[:, :, block])
-        _cut_off(z, levels)
-        z += np.float32(0.5)
-        z = z.reshape(-1, 3, old, crop)
-        w = large[:part.stop - i]  # (C, 3, S, S)
-        for block, used in row_blocks(part):
-            np.matmul(rows[part, None, block, used], z[:, :, used], out=w[:, :, block])
-        _cut_off(w, levels)
-        _normalize(w, out[part])
-
-
-def _blocks(choices, old, crop):
-    """Return two functions, for rows and for columns, of the part of a batch that is resized.
-
-    Each returns pairs of slices: a block of the resized pictures, and what it needs of the small
-    ones.
-    """
-    start = np.arange(0, crop, _BLOCK)
-    stop = np.minimum(start + _BLOCK, crop)
-    size, interpolation, top, left, flip = (choice[:, None] for choice in choices)
-    rows = resample.window(old, size, interpolation, top + start, top + stop)
-    columns = resample.window(old, size, interpolation,
-                              left + np.where(flip, crop - stop, start),
-                              left + np.where(flip, crop - start, stop))
-
-    def pairs(windows):
-        def of(part):
-            first, end = windows[0][part].min(axis=0), windows[1][part].max(axis=0)
-            return [(slice(*block), slice(*used))
-                    for block, used in zip(zip(start, stop), zip(first, end))]
-        return of
-
-    return pairs(rows), pairs(columns)
-
-
-def _cut_off(y, levels):
-    """Cut off what is behind the point, in place; with int16 ``levels``, also clip to 0..255.
-
-    Without bicubic no weight is negative and they sum to 1, so there is nothing to clip.
-    """
-    if levels is None:
-        np.floor(y, out=y)
-        return
-    levels = levels[:y.size].reshape(y.shape)  # clipping int16 is several times as fast
-    np.copyto(levels, y, casting='unsafe')
-    np.clip(levels, 0, 255, out=levels)
-    np.copyto(y, levels)
-
-
-def _normalize(y, out):
-    """Write ``(y - mean) / sqrt(variance + 10)`` of each picture into ``out``; overwrite ``y``."""
-    n, channels, height, width = y.shape
-    size = channels * height * width
-    # A product sums faster than `sum`; a sum of so few whole numbers is exact in float32.
-    ones = np.ones(channels * height, dtype=y.dtype)
-    total = np.matmul(ones, y.reshape(n, channels * height, width)).sum(axis=1, dtype=np.float64)
-    y -= (total / size).astype(y.dtype)[:, None, None, None]
-    flat = y.reshape(n, size)
-    squares = np.matmul(flat[:, None], flat[:, :, None]).reshape(n).astype(np.float64)
-    scale = (1 / np.sqrt(squares / size + _VARIANCE_FLOOR)).astype(y.dtype)
-    np.multiply(y, scale[:, None, None, None], out=out, casting='same_kind')
+    out[...] = y / xp.sqrt(variance + np.float32(pictures_cpu.VARIANCE_FLOOR))

@@ -55,10 +55,7 @@ def matrix(old, new, interpolation):
         weights = np.eye(new, dtype=np.float32)
     elif interpolation == 'nearest':
         weights = np.zeros((new, old), dtype=np.float32)
-        # Added up step by step as Pillow does: its rounding decides where a centre falls on an
-        # edge between two pixels.
-        centres = np.add.accumulate([0.5 * old / new] + [old / new] * (new - 1))
-        weights[np.arange(new), np.minimum(centres.astype(int), old - 1)] = 1
+        weights[np.arange(new), nearest(old, new)] = 1
     else:
         function, reach = _FILTERS[interpolation]
         step = old / new
@@ -74,8 +71,25 @@ def matrix(old, new, interpolation):
         exaggeration = _LEEWAY // new if interpolation == 'bilinear' and new > old else 1
         error = whole / _PRECISION - weights
         weights = (weights + exaggeration * error).astype(np.float32)
+    weights = np.asfortranarray(weights)  # a BLAS is quicker with rows of the transposed matrix
     weights.flags.writeable = False
     return weights
+
+
+@functools.lru_cache(maxsize=1024)
+def nearest(old, new):
+    """Return which of ``old`` pixels in a row each of ``new`` ones repeats.
+
+    Returns:
+        numpy.ndarray: int (new,), read-only.
+    """
+    # Added up step by step as Pillow does: its rounding decides where a centre falls on an edge
+    # between two pixels.
+    centres = np.add.accumulate([0.5 * old / new] + [old / new] * (new - 1))
+    pixels = np.minimum(centres.astype(int), old - 1)
+    pixels.flags.writeable = False
+    return pixels
+
 
 def window(old, new, interpolation, start, stop):
     """Return which pixels before matter to the pixels ``start`` up to ``stop`` after.

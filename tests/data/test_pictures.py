@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import pytest
 import chainer_zoo
 from chainer_zoo import data
 from chainer_zoo import devices
-from chainer_zoo.data import cifar10, pictures
+from chainer_zoo.data import cifar10, pictures, pictures_cpu, resample
 from chainer_zoo.errors import UserError
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / 'golden'
@@ -119,9 +120,26 @@ def test_threads_and_chunks_change_nothing(x, monkeypatch):
     alone = np.concatenate([
         prepared.prepare(x[i:i + 1], [c[i:i + 1] for c in drawn], 128) for i in range(len(x))])
     monkeypatch.setattr(pictures, '_SHARE', 1 << 16)
+    monkeypatch.setattr(pictures_cpu, '_CHUNK', 1 << 17)
     monkeypatch.setattr(pictures, '_cores', lambda: 3)
     together = prepared.prepare(x, drawn, 128)
     assert (abs(together - alone) > 1e-5).mean() < 1e-3
+
+
+@pytest.mark.parametrize('interpolation', resample.INTERPOLATIONS)
+@pytest.mark.parametrize('old, size, crop', [
+    (32, 100, 89), (32, 299, 299), (64, 90, 70), (9, 300, 128)])
+def test_other_sizes_of_pictures_and_crops(old, size, crop, interpolation):
+    """Crops that no block divides, pictures that are hardly or greatly enlarged."""
+    x = np.random.RandomState(old).randint(0, 256, (5, 3, old, old)).astype(np.uint8)
+    edge = size - crop
+    choices = pictures.Choices([size] * 5, [interpolation] * 5, [0, edge, edge // 2, 0, edge],
+                               [edge, 0, edge // 3, edge, 0], [False, True, True, True, False])
+    y = pictures.Pictures('big').prepare(x, choices, crop)
+    for i, choice in enumerate(zip(*choices)):
+        expected = by_hand(x[i], *choice, crop)
+        assert abs(y[i] - expected).max() < 0.06
+        assert (abs(y[i] - expected) > 0.005).mean() < 0.005
 
 
 def test_one_object_serves_several_threads(x):
@@ -148,6 +166,33 @@ def test_later_batches_leave_earlier_ones_alone(x):
     kept = first.copy()
     prepared.train(x[::-1].copy(), np.random.RandomState(1))
     np.testing.assert_array_equal(first, kept)
+
+
+def test_a_batch_that_is_looked_at_through_a_small_view_is_left_alone(x):
+    prepared = pictures.Pictures('small')
+    view = chainer.Variable(prepared.train(x, np.random.RandomState(0))[3:5].reshape(-1)[::7]).array
+    kept = view.copy()
+    gc.collect()
+    for i in range(3):
+        prepared.train(x, np.random.RandomState(i + 1))
+    np.testing.assert_array_equal(view, kept)
+
+
+def test_the_memory_of_a_batch_that_is_gone_is_used_again(x):
+    prepared = pictures.Pictures('small')
+    batch = prepared.train(x, np.random.RandomState(0))
+    address = batch.ctypes.data
+    del batch
+    gc.collect()
+    assert prepared.train(x[:3], np.random.RandomState(1)).ctypes.data != address  # another size
+    batch = prepared.train(x, np.random.RandomState(2))
+    address = batch.ctypes.data
+    expected = batch.copy()
+    del batch
+    gc.collect()
+    again = prepared.train(x, np.random.RandomState(2))
+    assert again.ctypes.data == address
+    np.testing.assert_array_equal(again, expected)
 
 
 def test_each_picture_has_mean_zero_and_variance_just_below_one(x):

@@ -24,6 +24,14 @@ def test_the_same_size_changes_nothing(interpolation):
     np.testing.assert_array_equal(resample.matrix(7, 7, interpolation), np.eye(7))
 
 
+@pytest.mark.parametrize('old, new', SIZES)
+def test_nearest_repeats_the_pixels_that_its_matrix_picks(old, new):
+    pixels = resample.nearest(old, new)
+    np.testing.assert_array_equal(resample.matrix(old, new, 'nearest').argmax(axis=1), pixels)
+    with pytest.raises(ValueError):
+        pixels[0] = 1
+
+
 def test_bilinear_doubling_by_hand():
     np.testing.assert_array_equal(resample.matrix(2, 4, 'bilinear'),
                                   [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
