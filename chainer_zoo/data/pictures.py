@@ -27,8 +27,8 @@ SIZE_CLASSES = {
 # as the original: 'cubic' is bicubic again, so bicubic has probability 1/2
 _DRAWN_FROM = np.array(['nearest', 'bilinear', 'bicubic', 'bicubic'])
 
-# Floats of a batch that are worth a thread of their own.
-_SHARE = 1 << 19
+# Floats of a batch that are worth a thread of their own: threads wait for each other's Python.
+_SHARE = 1 << 21
 
 Choices = collections.namedtuple('Choices', 'size interpolation top left flip')
 Choices.__doc__ = """What was drawn for each of B pictures, as arrays (B,).

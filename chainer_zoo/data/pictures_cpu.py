@@ -25,6 +25,9 @@ _CHUNK = 1 << 20
 _ROWS = 32
 _COLUMNS = 64
 
+# Floats that are summed by one product, at most: few enough for one thread of a BLAS.
+_SUMMED = 9000
+
 # Pixels a side of a resized picture from which on 'nearest' is better done apart.
 _APART = 64
 
@@ -271,12 +274,16 @@ def _normalize(y, out, part):
     """
     n, channels, height, width = y.shape
     size = channels * height * width
-    # A product sums faster than `sum`; a sum of so few whole numbers is exact in float32.
-    ones = np.ones(channels * height, dtype=y.dtype)
-    total = np.matmul(ones, y.reshape(n, channels * height, width)).sum(axis=1, dtype=np.float64)
+    # Products sum faster than `sum`. They are cut so short that the BLAS starts no threads beside
+    # ours, and a sum of so few whole numbers is exact in float32.
+    length = _divisor(channels * height, max(1, _SUMMED // width))
+    ones = np.ones(length, dtype=y.dtype)
+    total = np.matmul(ones, y.reshape(n, -1, length, width)).sum(axis=1)
+    total = total.sum(axis=1, dtype=np.float64)
     y -= (total / size).astype(y.dtype)[:, None, None, None]
-    flat = y.reshape(n, size)
-    squares = np.matmul(flat[:, None], flat[:, :, None]).reshape(n).astype(np.float64)
+    pieces = y.reshape(n, -1, length * width)
+    squares = np.matmul(pieces[:, :, None], pieces[:, :, :, None])
+    squares = squares.sum(axis=(1, 2, 3), dtype=np.float64)
     scale = (1 / np.sqrt(squares / size + VARIANCE_FLOOR)).astype(y.dtype)
     if (np.diff(part) == 1).all():
         np.multiply(y, scale[:, None, None, None], out=out[part[0]:part[-1] + 1])
