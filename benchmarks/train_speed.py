@@ -242,8 +242,6 @@ def main():
             print('wanted: {} times stock Chainer, {} times PyTorch; faster PyTorch: {:.2f} train, '
                   '{:.2f} evaluate'.format(case[4], case[5], *(
                       min(found[i] for found in torches) / mine[i] for i in (0, 1))))
-
-
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What Chainer lacks: noise with reproducible masks, shortcuts without zeros, layers in sequence."""
+"""What Chainer lacks: reproducible noise, shortcuts without zeros, layers in sequence."""
 from chainer_zoo.functions import noise  # NOQA
 from chainer_zoo.functions.depthwise_convolution import depthwise_convolution  # NOQA
 from chainer_zoo.functions.drop_path import drop_path  # NOQA

@@ -66,8 +66,8 @@ def disable():
     chainer.global_config.chainer_zoo_onednn = False
     if 'chainer_zoo.onednn.memory' in sys.modules:
         from chainer_zoo.onednn import memory
-        from chainer_zoo.onednn import weights
-        weights.clear()
+        from chainer_zoo.onednn import primitive
+        primitive.forget_kept()
         memory.pool.clear()
 
 

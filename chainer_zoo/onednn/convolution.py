@@ -1,11 +1,12 @@
 """Convolution and its gradients, channels last."""
+from chainer_zoo.onednn import elementwise
 from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
 from chainer_zoo.onednn import weights
 
-
 RELU = primitive.RELU
+_ADDED = 'added'  # stands for any array in the name of a primitive
 
 
 class Refused(Exception):
@@ -77,7 +78,7 @@ class _Convolution(object):
 
     def _forward(self, with_bias, then=()):
         engine = primitive.context().engine
-        post_ops = [self._y if step == primitive.SUM else step for step in then]
+        post_ops = [self._y if step is _ADDED else step for step in then]
         arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
                      (dnnl.ARG_DST, self._y)]
         if with_bias:
@@ -89,7 +90,7 @@ class _Convolution(object):
 
     def forward(self, x, W, b, then):
         arrays = ([] if b is None else [b]) + [step for step in then if step is not RELU]
-        then = tuple([RELU if step is RELU else primitive.SUM for step in then])
+        then = tuple([RELU if step is RELU else _ADDED for step in then])
         run = self._forward(b is not None, then)
         y = memory.empty_channels_last(self.y_shape)
         W = self._weights(('weights', b is not None, then), W, run.layouts[1])
@@ -195,7 +196,18 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
         b = memory.to_contiguous(b, 'convolution bias')
     then = [step if step is RELU else memory.to_channels_last(step, 'convolution')
             for step in then]
-    return convolution.forward(x, W, b, then)
+    try:
+        return convolution.forward(x, W, b, then)
+    except Refused:
+        if not then:
+            raise
+    y = convolution.forward(x, W, b, ())
+    for step in then:
+        if step is RELU:
+            elementwise.relu_in_place(y)
+        else:
+            y = elementwise.add((y, step))
+    return y
 
 
 def backward_data(gy, W, x_hw, stride, pad, dilate, groups):

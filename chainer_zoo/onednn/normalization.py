@@ -114,6 +114,20 @@ def _fuses(shape, eps):
         'jit' in _get(shape, eps, True).forward.implementation,))[0]
 
 
+def takes(x_shape, axis, *parameters):
+    """Return whether oneDNN normalizes float32 arrays of a shape.
+
+    Args:
+        x_shape (tuple of int): (B, C, H, W) or (B, C).
+        axis (tuple of int or None): what statistics are taken over.
+        *parameters (numpy.ndarray or None): of scale, shift and, where given, statistics: all
+            must be there, float32 (C,).
+    """
+    return (len(x_shape) in (2, 4) and axis in (None, (0,) + tuple(range(2, len(x_shape))))
+            and memory.is_plain(*parameters)
+            and all(a.shape == x_shape[1:2] for a in parameters))
+
+
 def _as_4d(x):
     return x if x.ndim == 4 else x[:, :, None, None]
 

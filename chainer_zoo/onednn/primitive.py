@@ -84,6 +84,13 @@ def context():
     return _context
 
 
+def forget_kept():
+    """Free what :mod:`chainer_zoo.onednn.weights` keeps for this thread."""
+    if _context is not None:  # else the library was never needed, and may not be there
+        _context.kept.clear()
+        _context.kept_bytes = 0
+
+
 def cached(key, build):
     """Return what this thread keeps under ``key`` (hashable), or ``build()`` and keep that."""
     primitives = context().primitives

@@ -65,27 +65,22 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
         return gx, None, ggamma, gbeta
 
 
-def takes_batch_normalization(x, gamma, beta, axis):
-    """Return whether batch normalization of these arrays over ``axis`` can run here."""
-    return (memory.is_plain(x, gamma, beta) and x.ndim in (2, 4)
-            and gamma.shape == beta.shape == (x.shape[1],)
-            and axis in (None, (0,) + tuple(range(2, x.ndim))))
+def _takes_normalization(node, x, *parameters):
+    return (node.input_layouts[0] is None and memory.is_plain(x)
+            and normalization.takes(x.shape, node.axis, *parameters))
 
 
 def _normalize(node, inputs):
-    if node.input_layouts[0] is not None or not takes_batch_normalization(
-            *inputs + (node.axis,)):
+    if not _takes_normalization(node, *inputs):
         return NOT_HERE
     node._impl_selector = lambda node, inputs: BatchNormalizationImpl()
     return CHOSEN
 
 
 def _normalize_fixed(node, inputs):
-    x, gamma, beta, mean, var = inputs
-    if (node.input_layouts[0] is not None or mean.shape != gamma.shape or var.shape != gamma.shape
-            or not takes_batch_normalization(x, gamma, beta, node.axis)
-            or not memory.is_plain(mean, var)):
+    if not _takes_normalization(node, *inputs):
         return NOT_HERE
+    x, gamma, beta, mean, var = inputs
     node.retain_inputs((0, 1, 3, 4))
     node.axis = (0,) + tuple(range(2, x.ndim))
     node.expander = (None, slice(None)) + (None,) * (x.ndim - 2)

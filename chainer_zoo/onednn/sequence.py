@@ -12,6 +12,7 @@ import chainer.links as L
 import numpy as np
 from chainer import function_node
 from chainer.utils import conv
+from chainer.utils.conv_nd import as_tuple
 
 from chainer_zoo import onednn
 from chainer_zoo.functions.shortcut import Skip
@@ -20,10 +21,6 @@ from chainer_zoo.onednn import elementwise
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import normalization
 from chainer_zoo.onednn import weights
-
-
-def _pair(x):
-    return tuple(x) if hasattr(x, '__getitem__') else (x, x)
 
 
 class Convolve(object):
@@ -42,7 +39,8 @@ class Convolve(object):
         self.parameters = [link.W] if link.b is None else [link.W, link.b]
         self.has_bias = link.b is not None
         self.adds = self.relu = False
-        self.geometry = _pair(link.stride), _pair(link.pad), _pair(link.dilate), link.groups
+        self.geometry = (as_tuple(link.stride, 2), as_tuple(link.pad, 2),
+                         as_tuple(link.dilate, 2), link.groups)
         self.y_hw = tuple(conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
             x_shape[2:], link.W.shape[2:], *self.geometry[:3]))
         self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
@@ -142,15 +140,14 @@ class Normalize(object):
     @staticmethod
     def takes(x_shape, link):
         """Return whether oneDNN computes the normalization ``link`` of an array of ``x_shape``."""
-        if link.gamma is None or link.beta is None or link.gamma.array is None:
+        if link.gamma is None or link.beta is None:
             return False
         known = link.gamma.array, link.beta.array, link.avg_mean, link.avg_var
         pixels = x_shape[0] * int(np.prod(x_shape[2:]))
         return (pixels > 1  # for less Chainer has a warning
                 and type(link).forward is L.BatchNormalization.forward
-                and link.axis in (None, (0,) + tuple(range(2, len(x_shape))))
-                and all(a is not None and a.shape == x_shape[1:2] for a in known)
-                and memory.is_plain(*known) and all(a.flags.c_contiguous for a in known))
+                and normalization.takes(x_shape, link.axis, *known)
+                and all(a.flags.c_contiguous for a in known))
 
     def forward(self, x, gamma, beta):
         link = self.link

@@ -20,7 +20,7 @@ SHAPES = [(4, 16, 5, 6), (4, 12, 8, 8), (2, 1, 3, 3), (8, 5), (1, 32, 4, 4)]
 @pytest.fixture
 def engine():
     if not onednn.is_available():
-        pytest.skip(onednn.why_not())
+        pytest.skip('oneDNN does not load: ' + onednn.why_not())
 
 
 def link(channels, seed=0):
@@ -208,6 +208,27 @@ def test_a_third_gradient_is_there_too(engine):
             F.sum(ggx * ggx).backward()
         return {'x': x.grad}
     assert_same(third_order(True, in_sequence), third_order(False, one_by_one), 1e-2)
+
+
+@pytest.mark.parametrize('order', ORDERS)
+@pytest.mark.parametrize('train', [True, False], ids=['training', 'test'])
+def test_without_code_for_convolution_and_more_in_one_it_is_done_apart(
+        engine, monkeypatch, order, train):
+    """As on a processor for which oneDNN has only plain loops for it."""
+    from chainer_zoo.onednn import convolution
+    forward = convolution._Convolution._forward
+
+    def refuse(self, with_bias, then=()):
+        if then:
+            raise convolution.Refused()
+        return forward(self, with_bias)
+    monkeypatch.setattr(convolution._Convolution, '_forward', refuse)
+    x = np.random.RandomState(4).uniform(-1, 1, (3, 16, 6, 8)).astype(np.float32)
+    results = []
+    for on, apply in ((False, one_by_one), (True, in_sequence)):
+        with onednn.using(on):
+            results.append(computed(Layers(16, ksize=3, pad=1), x, order, apply, train, train))
+    assert_same(*results[::-1])
 
 
 class _Counting(chainer.LinkHook):

@@ -81,7 +81,7 @@ def test_every_cupy_name_that_chainer_uses_is_there(kernels):
         assert hasattr(cupy.ndarray, method)
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='CUDA wheels for Linux')
+@pytest.mark.skipif(sys.platform != 'linux', reason='the CUDA wheels are for Linux')
 def test_libraries_in_wheels_are_found_by_name_afterwards(kernels, tmp_path, monkeypatch):
     folder = tmp_path / 'nvidia' / 'part' / 'lib'
     folder.mkdir(parents=True)

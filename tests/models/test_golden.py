@@ -1,30 +1,13 @@
 """Every model computes what the original code computes."""
-import pathlib
-
 import pytest
 
+import golden_cases
 from chainer_zoo import initializers
 from chainer_zoo import onednn
 from chainer_zoo.report import golden
 
-FOLDER = pathlib.Path(__file__).parents[1] / 'golden' / 'models'
-#: Where rounding grows so much that the original itself leaves these bounds from one BLAS thread to
-#: two (the third loss of highway: 1.86 and 1.39, exactly 1.00), or this code from one NumPy to the
-#: next (swapout's losses), test_float64.py decides.
-IN_FLOAT64 = {'highway': {'grads', 'train_losses', 'params_after_3_updates'},
-              'squeezenet': {'train_losses', 'params_after_3_updates'},
-              'googlenet_v2': {'train_losses', 'params_after_3_updates'},
-              'googlenet_v3': {'train_losses', 'params_after_3_updates'},
-              'swapout': {'train_losses', 'params_after_3_updates'},
-              'pyramidnet': {'params_after_3_updates'},
-              'preresnet': {'grads', 'train_losses', 'params_after_3_updates'},
-              'stochastic_depth': {'train_losses', 'params_after_3_updates'},
-              'ror': {'train_losses', 'params_after_3_updates'},
-              'ror-40-2': {'train_losses', 'params_after_3_updates'}}
-CASES = [golden.Golden(path) for path in sorted(FOLDER.glob('*.json'))]
 
-
-@pytest.mark.parametrize('case', CASES, ids=lambda case: case.case)
+@pytest.mark.parametrize('case', golden_cases.CASES, ids=lambda case: case.case)
 def test_paths_shapes_and_weight_count_are_the_originals(case):
     with initializers.unfilled():
         model = case.build()
@@ -33,7 +16,7 @@ def test_paths_shapes_and_weight_count_are_the_originals(case):
     assert golden.count_weights(model) == case.numbers['count_parameters']
 
 
-HELD = [case for case in CASES if case.logits is not None]
+HELD = [case for case in golden_cases.CASES if case.logits is not None]
 ENGINES = [pytest.param(False, id='numpy'), pytest.param(True, id='onednn', marks=(
     pytest.mark.slow,
     pytest.mark.skipif(not onednn.is_available(), reason='oneDNN: {}'.format(onednn.why_not()))))]
@@ -42,7 +25,7 @@ ENGINES = [pytest.param(False, id='numpy'), pytest.param(True, id='onednn', mark
 @pytest.mark.parametrize('engine', ENGINES)
 @pytest.mark.parametrize('case', HELD, ids=lambda case: case.case)
 def test_logits_gradients_statistics_and_updates_are_the_originals(case, engine):
-    elsewhere = IN_FLOAT64.get(case.case, set())
+    elsewhere = golden_cases.IN_FLOAT64.get(case.case, set())
     with onednn.using(engine):
         # another engine rounds otherwise, and what grows from update to update is not its doing
         found = golden.check(case, updates=not (engine and elsewhere))

@@ -3,7 +3,6 @@ import chainer
 import numpy as np
 
 from chainer_zoo import onednn
-from chainer_zoo import onednn
 
 LAYOUTS = ('contiguous', 'channels last', 'strided', 'reversed')
 

@@ -121,7 +121,15 @@ def test_two_threads_train_at_once_as_one_after_the_other():
         np.testing.assert_allclose(found, alone, rtol=1e-5)
 
 
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='forks')
+def test_switching_off_asks_for_no_library(monkeypatch):
+    def start():
+        raise OSError('no such library')
+    monkeypatch.setattr(primitive, '_context', None)
+    monkeypatch.setattr(primitive, 'start', start)
+    onednn.disable()
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
 @pytest.mark.parametrize('threads', ['1', '2'])
 def test_a_fork_does_not_hang(threads):
     code = (
