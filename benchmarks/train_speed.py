@@ -38,6 +38,9 @@ CASES = (
     ('squeezenet', {}, 32, 128, 5, 1.1),
 )
 CONTESTANTS = ('chainer', 'onednn', 'torch', 'torch channels_last')
+# Seconds between two turns: the threads of a BLAS or of OpenMP hold the processor for a while when
+# they have no more work, which would slow down who comes next.
+PAUSE = 0.3
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4
 
 
@@ -154,8 +157,11 @@ def _measure(case, contestants, repeat, threads, clock):
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
         for what in ('train', 'evaluate'):
             for turn in range(repeat + 1):
-                for which, process in processes.items():
-                    seconds, peaks[which] = _ask(process, what)
+                order = contestants[turn % len(contestants):] + contestants[
+                    :turn % len(contestants)]  # nobody always follows the same one
+                for which in order:
+                    time.sleep(PAUSE)
+                    seconds, peaks[which] = _ask(processes[which], what)
                     if turn:  # the first one compiles and fills caches
                         results[which][what].append(seconds)
     finally:
