@@ -88,6 +88,11 @@ def environment(gpu, threads):
                 OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
 
 
+def _hear_interrupts():
+    """Undo that a shell has what it starts in the background ignore them, children included."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(command, seconds, env=None):
     """Run a command from the project's root, showing its output, for so long at most.
 
@@ -97,7 +102,7 @@ def run(command, seconds, env=None):
     process = subprocess.Popen(
         command, cwd=str(ROOT), env=dict(env or os.environ, PYTHONUNBUFFERED='1'),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-        errors='replace', start_new_session=True)
+        errors='replace', start_new_session=True, preexec_fn=_hear_interrupts)
     stopped = threading.Event()
 
     def stop():
