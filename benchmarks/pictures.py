@@ -1,6 +1,7 @@
 """Time the preparation of pictures, a batch at a time and one by one.
 
-    python benchmarks/pictures.py [--batch N] [--repeat N] [--clock wall|cpu] [-g GPU]
+    python benchmarks/pictures.py [--batch N] [--repeat N] [--clock wall|cpu]
+                                  [--cpu auto|onednn|numpy] [-g GPU]
 
 For each size class and both uses, pictures per second: ``batch`` is this project's way, with
 matrices over the whole batch; ``one by one`` does the same work with Pillow, picture after
@@ -49,10 +50,14 @@ def main():
     parser.add_argument('--batch', type=int, default=128, help='pictures (default: 128)')
     parser.add_argument('--repeat', type=int, default=5, help='turns (default: 5)')
     parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall')
+    parser.add_argument('--cpu', choices=('auto', 'onednn', 'numpy'), default='auto',
+                        help='what computes without a GPU (default: auto)')
     parser.add_argument('-g', '--gpu', type=int, default=-1, help='GPU (default: -1, the CPU)')
     args = parser.parse_args()
     clock = time.process_time if args.clock == 'cpu' else time.perf_counter
     device = devices.find(args.gpu)
+    engine = devices.choose_engine(args.cpu, args.gpu)
+    rng = np.random.RandomState(0)
     x = shapes.read(args.batch, 1).train_x
     sent = device.send(x)
 
@@ -68,15 +73,15 @@ def main():
                 best[i] = min(best[i], (clock() - start) / args.batch)
         return best
 
-    print('{:<14} {:>10} {:>12} {:>7}  pictures a second, {} in a batch'.format(
-        '', 'batch', 'one by one', 'ratio', args.batch))
+    print('{:<14} {:>10} {:>12} {:>7}  pictures a second, {} in a batch, {}'.format(
+        '', 'batch', 'one by one', 'ratio', args.batch, engine))
     for name, sizes in pictures.SIZE_CLASSES.items():
         prepared = pictures.Pictures(name)
         drawn = prepared.draw(args.batch, np.random.RandomState(0))
         zeros = [0] * args.batch
         whole = [sizes.test] * args.batch, ['bilinear'] * args.batch, zeros, zeros, zeros
         for use, function, choices, crop in (
-                ('train', lambda: prepared.train(sent, np.random.RandomState(0)), drawn,
+                ('train', lambda: prepared.train(sent, rng), drawn,
                  sizes.crop),
                 ('test', lambda: prepared.test(sent), whole, sizes.test)):
             ours, theirs = shortest(function, lambda: one_by_one(x, choices, crop))

@@ -1,7 +1,5 @@
 """The pictures that a network sees: resized, cropped, normalized and flipped, a batch at a time."""
 import collections
-import concurrent.futures
-import os
 
 import numpy as np
 from chainer import backend
@@ -26,9 +24,6 @@ SIZE_CLASSES = {
 
 # as the original: 'cubic' is bicubic again, so bicubic has probability 1/2
 _DRAWN_FROM = np.array(['nearest', 'bilinear', 'bicubic', 'bicubic'])
-
-# Floats of a batch that are worth a thread of their own: threads wait for each other's Python.
-_SHARE = 1 << 21
 
 Choices = collections.namedtuple('Choices', 'size interpolation top left flip')
 Choices.__doc__ = """What was drawn for each of B pictures, as arrays (B,).
@@ -70,7 +65,6 @@ class Pictures(object):
                 size_class, ', '.join(SIZE_CLASSES)))
         self.sizes = SIZE_CLASSES[size_class]
         self.dtype = np.dtype(dtype)
-        self._memories = []
         self._batches = pictures_cpu.Batches()
 
     def train(self, x, rng):
@@ -143,57 +137,8 @@ class Pictures(object):
             return out
         out = self._batches((len(x), 3, crop, crop))
         if len(x):
-            self._prepare_cpu(x, choices, out)
+            pictures_cpu.prepare(x, choices, out)
         return out.astype(self.dtype, copy=False)
-
-    def _prepare_cpu(self, x, choices, out):
-        """Write the prepared ``x`` into float32 ``out``, shared out among threads."""
-        threads = max(1, min(_cores(), out.size // _SHARE, len(x)))
-        parts = pictures_cpu.share_out(choices, out.shape[3], threads)
-
-        def work(part):
-            try:
-                memory = self._memories.pop()
-            except IndexError:  # all are in use
-                memory = pictures_cpu.Memory()
-            pictures_cpu.prepare(x, choices, part, out, memory)
-            self._memories.append(memory)
-
-        if threads == 1:
-            work(parts[0])
-            return
-        # Threads for each batch cost 0.1 ms and leave none behind for a fork.
-        with concurrent.futures.ThreadPoolExecutor(threads - 1) as pool:
-            others = [pool.submit(work, part) for part in parts[1:]]
-            work(parts[0])
-        for other in others:
-            other.result()
-
-
-def _cores():
-    """Return how many cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _matrices(choices, old, crop):
-    """Return the matrices that a batch needs, one below the other, and each picture's rows of them.
-
-    Returns:
-        tuple: float32 (M, N); int (B, S) for a picture's rows; int (B, S) for its columns.
-    """
-    keys = list(zip(choices.size.tolist(), choices.interpolation.tolist()))
-    kinds = sorted(set(keys))
-    table = np.concatenate([resample.matrix(old, *kind) for kind in kinds])
-    heights = [size for size, _ in kinds]
-    first = dict(zip(kinds, np.cumsum([0] + heights[:-1])))
-    first = np.array([first[key] for key in keys])
-    pixels = np.arange(crop)
-    rows = (first + choices.top)[:, None] + pixels
-    columns = (first + choices.left)[:, None] + np.where(
-        choices.flip[:, None], pixels[::-1], pixels)
-    return table, rows, columns
 
 
 def _prepare_gpu(xp, x, choices, out):
@@ -202,7 +147,7 @@ def _prepare_gpu(xp, x, choices, out):
     crop = out.shape[3]
     y = pictures_cpu.stretch(xp, x, xp.empty(x.shape, dtype=np.float32))  # (B, 3, N, N)
     if (choices.size != old).any():
-        table, rows, columns = (xp.asarray(a) for a in _matrices(choices, old, crop))
+        table, rows, columns = map(xp.asarray, resample.table(old, crop, *choices))
         rows, columns = table[rows], table[columns]  # (B, S, N)
         y = xp.matmul(y.reshape(n, 3 * old, old), columns.transpose(0, 2, 1))  # (B, 3 * N, S)
         y = xp.clip(xp.floor(y + np.float32(0.5)), 0, 255).reshape(n, 3, old, crop)

@@ -2,48 +2,55 @@
 
 Nearly all of the time goes into reading and writing the large pictures. So these are gone through
 as seldom as possible, some at a time that stay in the processor's cache, and in memory that was
-used before.
+used before. There are two ways to do it: :func:`product` and :func:`normalize` here, with NumPy,
+and those of :mod:`chainer_zoo.onednn.pictures`, which are several times as fast.
 """
 import collections
+import concurrent.futures
 import functools
 import math
+import os
+import sys
+import threading
 import weakref
 
 import numpy as np
 
+from chainer_zoo import onednn
 from chainer_zoo.data import resample
 
 # Added to a picture's variance, so that an almost even picture is not blown up to pure noise.
 VARIANCE_FLOOR = 10.0
 
-# Floats of resized pictures that are worked on at a time. They stay in the cache, and each call of
-# NumPy takes so long that threads seldom wait for each other's Python.
-_CHUNK = 1 << 20
+# Floats of a batch that are worth a thread of their own: threads wait for each other's Python.
+_SHARE = 1 << 18
 
-# Rows and columns of a resized picture that are computed by one product, at most. Fewer rows need
-# fewer of the small picture's, and the BLAS starts no threads beside ours for so small a product.
-_ROWS = 32
-_COLUMNS = 64
+# Floats of resized pictures that a thread works on at a time: they stay in the cache.
+_CHUNK = 1 << 19
+
+# Rows of a resized picture that one product computes, at most. Few rows need only few of the small
+# picture's; but all the columns of those are computed for them.
+_ROWS = 48
 
 # Floats that are summed by one product, at most: few enough for one thread of a BLAS.
 _SUMMED = 9000
 
-# Pixels a side of a resized picture from which on 'nearest' is better done apart.
-_APART = 64
 
-
-class Memory(object):
-    """Arrays that are used again: new ones would cost more than what is computed in them."""
+class _Memory(threading.local):
+    """A thread's arrays, used again: new ones would cost more than what is computed in them."""
 
     def __init__(self):
         self._arrays = {}
 
-    def __call__(self, name, shape, dtype=np.float32):
+    def __call__(self, name, shape):
         size = math.prod(shape)
         array = self._arrays.get(name)
         if array is None or array.size < size:
-            array = self._arrays[name] = np.empty(size, dtype=dtype)
+            array = self._arrays[name] = np.empty(size, dtype=np.float32)
         return array[:size].reshape(shape)
+
+
+_memory = _Memory()
 
 
 class Batches(object):
@@ -90,161 +97,114 @@ def stretch(xp, x, y):
     return xp.floor(y, out=y)
 
 
-def share_out(choices, crop, n):
-    """Share a batch out to ``n`` threads that all get about the same work.
-
-    Returns:
-        list: An int array, the numbers of the pictures, for each thread.
-    """
-    if crop < _APART:
-        return np.array_split(np.arange(len(choices.size)), n)
-    order = np.argsort(choices.interpolation, kind='stable')
-    return [order[i::n] for i in range(n)]
-
-
-def prepare(x, choices, part, out, memory):
-    """Write the prepared pictures ``part`` of ``x`` into those of ``out``.
+def prepare(x, choices, out):
+    """Write the prepared pictures ``x`` into ``out``, shared out among threads.
 
     Args:
         x (numpy.ndarray): uint8 (B, 3, N, N).
         choices (chainer_zoo.data.pictures.Choices): What to do with each picture.
-        part (numpy.ndarray): int (P,), numbers of pictures.
-        out (numpy.ndarray): float32 (B, 3, S, S).
-        memory (Memory): Not to be used by another thread meanwhile.
+        out (numpy.ndarray): float32 (B, 3, S, S) in C order.
     """
-    x = x[part]
-    y = stretch(np, x, memory('stretched', x.shape))  # (P, 3, N, N)
-    choices = _select(choices, part)
-    if (choices.size == x.shape[3]).all():
-        _normalize(y, out, part)
-        return
-    if out.shape[3] < _APART:
-        _resize(y, choices, part, out, memory)
-        return
-    apart = choices.interpolation == 'nearest'
-    for resize, group in (_repeat, apart), (_resize, ~apart):
-        group = np.flatnonzero(group)
-        if len(group):
-            resize(y[group], _select(choices, group), part[group], out, memory)
+    if onednn.is_enabled():
+        from chainer_zoo.onednn import pictures as kernels  # which needs the library
+    else:
+        kernels = sys.modules[__name__]
+    old, crop = x.shape[3], out.shape[3]
+    if (choices.size == old).all():
+        def work(part):
+            kernels.normalize(_stretch_part(x[part]), out[part])
+    else:
+        clip = 'bicubic' in choices.interpolation
+        table, rows, columns = resample.table(old, crop, *choices)
+        columns = _columns(table, columns)
+        rows, used = _blocks(table, rows, old, crop, choices)
+        _, _, count, length, size = rows.shape
+
+        def work(part):
+            y = _stretch_part(x[part])
+            for chunk in _cut(part, -(-out[part].size // _CHUNK)):
+                resize(y[chunk.start - part.start:chunk.stop - part.start], chunk)
+
+        def resize(y, part):
+            if count > 1:
+                first = np.arange(0, len(y) * 3 * old, old).reshape(-1, 3, 1, 1)
+                index = first + used[part, None]  # (P, 3, D, K)
+                y = np.take(y.reshape(-1, old), index, 0,
+                            _memory('used', index.shape + (old,)), 'clip')
+            wide = _memory('wide', (len(y), 3, count, size, crop))
+            kernels.product(y.reshape(len(y), 3 * count, size, old), _of(columns, part),
+                            wide.reshape(len(y), 3 * count, size, crop), clip)
+            large = _memory('large', (len(y), 3, crop, crop))
+            kernels.product(_of(rows, part), wide,
+                            large.reshape(len(y), 3, count, length, crop), clip)
+            kernels.normalize(large, out[part])
+
+    parts = _cut(slice(0, len(x)), max(1, min(kernels.threads(), out.size // _SHARE)))
+    if len(parts) == 1:
+        work(parts[0])
+    else:
+        list(_executor(kernels, len(parts)).map(work, parts))
 
 
-def _select(choices, part):
-    return type(choices)(*[choice[part] for choice in choices])
+def _cut(part, n):
+    """Return ``n`` slices of about the same length that make up the slice ``part``."""
+    length = part.stop - part.start
+    n = min(n, length)
+    bounds = [part.start + i * length // n for i in range(n + 1)]
+    return list(map(slice, bounds, bounds[1:]))
 
 
-def _repeat(y, choices, part, out, memory):
-    """Write pictures resized by 'nearest' into ``out[part]``; overwrite the small ones, ``y``.
-
-    It only repeats pixels. So the small pictures are normalized, with each pixel weighted by how
-    often it is repeated.
-    """
-    n, _, old, _ = y.shape
-    crop = out.shape[3]
-    sizes = choices.size.tolist()
-    rows, columns = (np.array([resample.nearest(old, size)[corner:corner + crop]
-                               for size, corner in zip(sizes, corners.tolist())])
-                     for corners in (choices.top, choices.left))
-    first = np.arange(0, n * old, old)[:, None]
-    heights, widths = (
-        np.bincount((first + pixels).ravel(), minlength=n * old).astype(y.dtype)
-        for pixels in (rows, columns))
-    heights, widths = heights.reshape(n, 1, 1, old), widths.reshape(n, 1, old, 1)
-
-    def mean(y):
-        total = np.matmul(np.matmul(heights, y), widths)  # (P, 3, 1, 1)
-        return total.sum(axis=1, keepdims=True, dtype=np.float64) / (3 * crop * crop)
-
-    y -= mean(y).astype(y.dtype)
-    y *= (1 / np.sqrt(mean(np.square(y)) + VARIANCE_FLOOR)).astype(y.dtype)
-    matrices = _matrices(old, crop, choices, choices.left, choices.flip, memory, 'columns')
-    for chunk in _chunks(n, crop):
-        z = _widen(y[chunk], matrices[chunk], memory)
-        for i, wide in enumerate(z, chunk.start):
-            np.take(wide, rows[i], axis=1, out=out[part[i]], mode='clip')
+@functools.lru_cache(maxsize=None)
+def _executor(kernels, threads):
+    """Return an executor whose threads run ``kernels``, each for itself."""
+    return concurrent.futures.ThreadPoolExecutor(threads, 'pictures', kernels.begin_thread)
 
 
-def _resize(y, choices, part, out, memory):
-    """Write resized pictures into ``out[part]``; overwrite the small ones, ``y``."""
-    n, _, old, _ = y.shape
-    crop = out.shape[3]
-    y += np.float32(0.5)  # is still 0.5 after resizing, as weights sum to 1: rounds when cut off
-    columns = _matrices(old, crop, choices, choices.left, choices.flip, memory, 'columns')
-    rows = _matrices(old, crop, choices, choices.top, np.zeros_like(choices.flip), memory, 'rows')
-    rows, used = _blocks(rows, old, crop, choices)
-    for chunk in _chunks(n, crop):
-        clip = 'bicubic' in choices.interpolation[chunk]
-        z = _widen(y[chunk], columns[chunk], memory)
-        _cut_off(z, clip, memory)
-        z += np.float32(0.5)
-        w = _heighten(z, rows[chunk], used[chunk], memory)
-        _cut_off(w, clip, memory)
-        _normalize(w, out, part[chunk])
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_executor.cache_clear)  # a child has none of the threads
 
 
-def _chunks(n, crop):
-    """Return slices of ``n`` pictures."""
-    step = max(1, _CHUNK // (3 * crop * crop))
-    return [slice(i, min(i + step, n)) for i in range(0, n, step)]
+def _stretch_part(x):
+    return stretch(np, x, _memory('stretched', x.shape))
 
 
-def _matrices(old, crop, choices, corner, flip, memory, name):
-    """Return transposed matrices (P, N, S) for the rows or the columns of P pictures."""
-    keys = list(zip(choices.size.tolist(), choices.interpolation.tolist(), corner.tolist(),
-                    flip.tolist()))
-    n = len(keys)
-    if len(set(keys)) == 1:
-        del keys[1:]
-    matrices = memory(name, (len(keys), old, crop))
-    for matrix, (size, interpolation, corner, flip) in zip(matrices, keys):
-        weights = resample.matrix(old, size, interpolation).T[:, corner:corner + crop]
-        matrix[...] = weights[:, ::-1] if flip else weights
-    return np.broadcast_to(matrices, (n, old, crop))
+def _of(matrices, part):
+    """Return a part's matrices of all; one serves all where all are the same."""
+    return matrices if len(matrices) == 1 else matrices[part]
 
 
-def _blocks(matrices, old, crop, choices):
-    """Cut matrices (P, N, S) for rows into D blocks, and leave out most of what is 0 there.
+def _columns(table, index):
+    """Return the matrices for columns, transposed: (B, 1, N, S)."""
+    matrices = np.take(table, _one_if_same(index), axis=0)  # (B, S, N)
+    n, crop, old = matrices.shape
+    return np.ascontiguousarray(matrices.swapaxes(1, 2)).reshape(n, 1, old, crop)
+
+
+def _one_if_same(index):
+    """Return the first of B rows, (1, ...), if all are the same, else all."""
+    return index[:1] if (index == index[0]).all() else index
+
+
+def _blocks(table, rows, old, crop, choices):
+    """Cut the matrices for rows into D blocks, and leave out most of what is 0 there.
 
     Returns:
-        tuple: float32 (P, D, K, S / D), what is left; int (P, D, K), which of the N rows that is.
+        tuple: float32 (B, 1, D, S / D, K), what is left; int (B, D, K), which of the N rows it is.
     """
     length = _divisor(crop, _ROWS)
-    n, count = len(matrices), crop // length
-    if count == 1:
-        return matrices[:, None], np.broadcast_to(np.arange(old), (n, 1, old))
+    if length == crop:
+        blocks = np.take(table, _one_if_same(rows), axis=0)  # (B, S, N)
+        return blocks.reshape(-1, 1, 1, crop, old), None
     start = choices.top[:, None] + np.arange(0, crop, length)
     first, end = resample.window(
         old, choices.size[:, None], choices.interpolation[:, None], start, start + length)
     size = (end - first).max()
-    used = np.minimum(first, old - size)[:, :, None] + np.arange(size)
-    if matrices.strides[0] == 0:  # all are the same
-        matrices = matrices[:1]
-    index = np.arange(0, len(matrices) * old, old)[:, None, None] + used[:len(matrices)]
-    blocks = matrices.reshape(-1, length)[index * count + np.arange(count)[:, None]]
-    return np.broadcast_to(blocks, (n,) + blocks.shape[1:]), used
-
-
-def _widen(y, matrices, memory):
-    """Return pictures ``y`` (C, 3, N, N) with resized columns, (C, 3, N, S)."""
-    n, _, old, _ = y.shape
-    crop = matrices.shape[2]
-    length = _divisor(crop, _COLUMNS)
-    z = memory('wide', (n, 3 * old, crop))
-    np.matmul(y.reshape(n, 1, 3 * old, old),
-              matrices.reshape(n, old, -1, length).transpose(0, 2, 1, 3),
-              out=z.reshape(n, 3 * old, -1, length).transpose(0, 2, 1, 3))
-    return z.reshape(n, 3, old, crop)
-
-
-def _heighten(z, blocks, used, memory):
-    """Return pictures ``z`` (C, 3, N, S) with resized rows, (C, 3, S, S): see :func:`_blocks`."""
-    n, _, old, crop = z.shape
-    _, count, size, length = blocks.shape
-    index = np.arange(0, n * 3 * old, old).reshape(n, 1, 3, 1) + used[:, :, None]  # (C, D, 3, K)
-    z = np.take(z.reshape(-1, crop), index, 0, memory('used', index.shape + (crop,)), 'clip')
-    w = memory('large', (n, 3, crop, crop))
-    np.matmul(blocks[:, :, None].transpose(0, 1, 2, 4, 3), z,
-              out=w.reshape(n, 3, count, length, crop).transpose(0, 2, 1, 3, 4))
-    return w
+    first = np.minimum(first, old - size)  # (B, D)
+    windows = np.lib.stride_tricks.as_strided(
+        table, (table.size - size + 1, size), (table.itemsize, table.itemsize))
+    index = _one_if_same(rows * old + first.repeat(length, axis=1))
+    blocks = windows[index].reshape(len(index), 1, -1, length, size)
+    return blocks, first[:, :, None] + np.arange(size)
 
 
 @functools.lru_cache(maxsize=None)
@@ -253,22 +213,36 @@ def _divisor(number, limit):
     return max(d for d in range(1, limit + 1) if number % d == 0)
 
 
-def _cut_off(y, clip, memory):
-    """Cut off what is behind the point, in place; where ``clip``, also clip to 0..255.
+def threads():
+    """Return how many threads are worth while: the cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
-    Without bicubic no weight is negative and they sum to 1, so there is nothing to clip.
+
+def begin_thread():
+    """Prepare a thread that runs the functions below, one of several."""
+
+
+def product(a, b, y, clip):
+    """Write the products of matrices ``a`` and ``b`` into ``y``, rounded to whole grey levels.
+
+    Args:
+        a (numpy.ndarray): float32 (..., M, K).
+        b (numpy.ndarray): float32 (..., K, N).
+        y (numpy.ndarray): float32 (..., M, N).
+        clip (bool): Whether to clip to 0..255. Without bicubic no weight is negative and they sum
+            to 1, so there is nothing to clip.
     """
-    if not clip:
-        np.floor(y, out=y)
-        return
-    levels = memory('levels', y.shape, np.int16)  # clipping int16 is several times as fast
-    np.copyto(levels, y, casting='unsafe')
-    np.clip(levels, 0, 255, out=levels)
-    np.copyto(y, levels)
+    np.matmul(a, b, out=y)
+    y += np.float32(0.5)
+    np.floor(y, out=y)
+    if clip:
+        np.clip(y, 0, 255, out=y)
 
 
-def _normalize(y, out, part):
-    """Write ``(y - mean) / sqrt(variance + 10)`` of each picture into ``out[part]``.
+def normalize(y, out):
+    """Write ``(y - mean) / sqrt(variance + 10)`` of each picture into ``out``.
 
     ``y`` (P, 3, H, W) is overwritten.
     """
@@ -285,8 +259,4 @@ def _normalize(y, out, part):
     squares = np.matmul(pieces[:, :, None], pieces[:, :, :, None])
     squares = squares.sum(axis=(1, 2, 3), dtype=np.float64)
     scale = (1 / np.sqrt(squares / size + VARIANCE_FLOOR)).astype(y.dtype)
-    if (np.diff(part) == 1).all():
-        np.multiply(y, scale[:, None, None, None], out=out[part[0]:part[-1] + 1])
-        return
-    for i, picture, factor in zip(part, y, scale):
-        np.multiply(picture, factor, out=out[i])
+    np.multiply(y, scale[:, None, None, None], out=out)

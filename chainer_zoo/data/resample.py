@@ -71,9 +71,31 @@ def matrix(old, new, interpolation):
         exaggeration = _LEEWAY // new if interpolation == 'bilinear' and new > old else 1
         error = whole / _PRECISION - weights
         weights = (weights + exaggeration * error).astype(np.float32)
-    weights = np.asfortranarray(weights)  # a BLAS is quicker with rows of the transposed matrix
     weights.flags.writeable = False
     return weights
+
+
+def table(old, crop, size, interpolation, top, left, flip):
+    """Return the matrices for B pictures, one below the other, and each picture's rows of them.
+
+    Args:
+        old (int): N, pixels before.
+        crop (int): S, pixels a side that are cut out of the resized pictures.
+        size, interpolation, top, left, flip (numpy.ndarray): (B,), as in
+            :class:`chainer_zoo.data.pictures.Choices`.
+
+    Returns:
+        tuple: float32 (M, N); int (B, S) for the rows of each picture; int (B, S) for its columns.
+    """
+    keys = list(zip(size.tolist(), interpolation.tolist()))
+    kinds = sorted(set(keys))
+    heights = [height for height, _ in kinds]
+    first = dict(zip(kinds, np.cumsum([0] + heights[:-1])))
+    first = np.array([first[key] for key in keys])
+    pixels = np.arange(crop)
+    rows = (first + top)[:, None] + pixels
+    columns = (first + left)[:, None] + np.where(flip[:, None], pixels[::-1], pixels)
+    return np.concatenate([matrix(old, *kind) for kind in kinds]), rows, columns
 
 
 @functools.lru_cache(maxsize=1024)

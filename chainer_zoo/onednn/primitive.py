@@ -15,8 +15,8 @@ from chainer_zoo.onednn import library as dnnl
 CACHE_SIZE = 2048  # primitives a thread keeps; the least recently used goes first
 
 # What a primitive may do to its result before it is stored; also an array, by its MemoryDesc.
-RELU = 'ReLU'
 SUM = 'sum'  # onto what lies there
+RELU = dnnl.ELTWISE_RELU, 0, 0  # so, any function of single elements: algorithm, alpha, beta
 
 _state = {'library': None, 'engine': None}
 _lock = threading.RLock()
@@ -178,8 +178,8 @@ class Primitive(object):
             :meth:`run` gets their addresses: the library's number of the argument, and its
             descriptor, or the query that asks the primitive which layout it has chosen.
         post_ops (sequence): what happens to the result before it is stored, in this order:
-            ``RELU``, ``SUM``, or the :class:`MemoryDesc` of an array that is added. Such arrays
-            come behind ``arguments``.
+            ``SUM``, a tuple such as ``RELU``, or the :class:`MemoryDesc` of an array that is
+            added. Such arrays come behind ``arguments``.
 
     Raises:
         OneDNNError: the library refuses. ``status`` says whether it lacks an implementation.
@@ -258,8 +258,7 @@ class Primitive(object):
                 elif post_op == SUM:
                     status = library.dnnl_post_ops_append_sum(operations, 1, 0, dnnl.UNDEFINED)
                 else:
-                    status = library.dnnl_post_ops_append_eltwise(
-                        operations, dnnl.ELTWISE_RELU, 0, 0)
+                    status = library.dnnl_post_ops_append_eltwise(operations, *post_op)
                 dnnl.check(status, self.name)
             dnnl.check(library.dnnl_primitive_attr_set_post_ops(attributes, operations), self.name)
         finally:
