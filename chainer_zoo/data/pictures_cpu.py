@@ -116,41 +116,27 @@ def prepare(x, choices, out):
     else:
         clip = 'bicubic' in choices.interpolation
         table, rows, columns = resample.table(old, crop, *choices)
-        columns = _columns(table, columns)
         rows, used = _blocks(table, rows, old, crop, choices)
-        _, _, count, length, size = rows.shape
+        columns = _one_if_same(columns)
 
         def work(part):
             y = _stretch_part(x[part])
-            for chunk in _cut(part, -(-out[part].size // _CHUNK)):
-                resize(y[chunk.start - part.start:chunk.stop - part.start], chunk)
+            c = _columns(table, _of(columns, part))
+            r, u, o = _of(rows, part), used[part], out[part]
+            for chunk in _cut(len(o), -(-o.size // _CHUNK)):
+                _resize(y[chunk], _of(c, chunk), _of(r, chunk), u[chunk], clip, kernels, o[chunk])
 
-        def resize(y, part):
-            if count > 1:
-                first = np.arange(0, len(y) * 3 * old, old).reshape(-1, 3, 1, 1)
-                index = first + used[part, None]  # (P, 3, D, K)
-                y = np.take(y.reshape(-1, old), index, 0,
-                            _memory('used', index.shape + (old,)), 'clip')
-            wide = _memory('wide', (len(y), 3, count, size, crop))
-            kernels.product(y.reshape(len(y), 3 * count, size, old), _of(columns, part),
-                            wide.reshape(len(y), 3 * count, size, crop), clip)
-            large = _memory('large', (len(y), 3, crop, crop))
-            kernels.product(_of(rows, part), wide,
-                            large.reshape(len(y), 3, count, length, crop), clip)
-            kernels.normalize(large, out[part])
-
-    parts = _cut(slice(0, len(x)), max(1, min(kernels.threads(), out.size // _SHARE)))
+    parts = _cut(len(x), max(1, min(kernels.threads(), out.size // _SHARE)))
     if len(parts) == 1:
         work(parts[0])
     else:
         list(_executor(kernels, len(parts)).map(work, parts))
 
 
-def _cut(part, n):
-    """Return ``n`` slices of about the same length that make up the slice ``part``."""
-    length = part.stop - part.start
+def _cut(length, n):
+    """Return ``n`` slices of about the same length, at least 1."""
     n = min(n, length)
-    bounds = [part.start + i * length // n for i in range(n + 1)]
+    bounds = [i * length // n for i in range(n + 1)]
     return list(map(slice, bounds, bounds[1:]))
 
 
@@ -173,13 +159,6 @@ def _of(matrices, part):
     return matrices if len(matrices) == 1 else matrices[part]
 
 
-def _columns(table, index):
-    """Return the matrices for columns, transposed: (B, 1, N, S)."""
-    matrices = np.take(table, _one_if_same(index), axis=0)  # (B, S, N)
-    n, crop, old = matrices.shape
-    return np.ascontiguousarray(matrices.swapaxes(1, 2)).reshape(n, 1, old, crop)
-
-
 def _one_if_same(index):
     """Return the first of B rows, (1, ...), if all are the same, else all."""
     return index[:1] if (index == index[0]).all() else index
@@ -194,7 +173,8 @@ def _blocks(table, rows, old, crop, choices):
     length = _divisor(crop, _ROWS)
     if length == crop:
         blocks = np.take(table, _one_if_same(rows), axis=0)  # (B, S, N)
-        return blocks.reshape(-1, 1, 1, crop, old), None
+        return blocks.reshape(-1, 1, 1, crop, old), np.broadcast_to(
+            np.arange(old), (len(rows), 1, old))
     start = choices.top[:, None] + np.arange(0, crop, length)
     first, end = resample.window(
         old, choices.size[:, None], choices.interpolation[:, None], start, start + length)
@@ -205,6 +185,32 @@ def _blocks(table, rows, old, crop, choices):
     index = _one_if_same(rows * old + first.repeat(length, axis=1))
     blocks = windows[index].reshape(len(index), 1, -1, length, size)
     return blocks, first[:, :, None] + np.arange(size)
+
+
+def _columns(table, index):
+    """Return the matrices for columns, transposed: (B, 1, N, S)."""
+    n, crop = index.shape
+    old = table.shape[1]
+    matrices = np.take(table, index, 0, _memory('index', (n, crop, old)), 'clip')
+    transposed = _memory('columns', (n, 1, old, crop))
+    np.copyto(transposed[:, 0], matrices.swapaxes(1, 2))
+    return transposed
+
+
+def _resize(y, columns, rows, used, clip, kernels, out):
+    """Write pictures (P, 3, N, N), resized and normalized, into ``out`` (P, 3, S, S)."""
+    n, _, old, _ = y.shape
+    _, _, count, length, size = rows.shape
+    crop = out.shape[3]
+    if count > 1:
+        index = np.arange(0, n * 3 * old, old).reshape(n, 3, 1, 1) + used[:, None]  # (P, 3, D, K)
+        y = np.take(y.reshape(-1, old), index, 0, _memory('used', index.shape + (old,)), 'clip')
+    wide = _memory('wide', (n, 3, count, size, crop))
+    kernels.product(y.reshape(n, 3 * count, size, old), columns,
+                    wide.reshape(n, 3 * count, size, crop), clip)
+    large = _memory('large', out.shape)
+    kernels.product(rows, wide, large.reshape(n, 3, count, length, crop), clip)
+    kernels.normalize(large, out)
 
 
 @functools.lru_cache(maxsize=None)
