@@ -46,6 +46,7 @@ class _Normalization(object):
         self.name = 'batch normalization{} {}'.format(' and ReLU' if relu else '', shape)
         self._x = primitive.channels_last(shape)
         self._c = primitive.contiguous((shape[1],))
+        self._one = primitive.channels_last((1, shape[1], 1, 1))
         self._eps = eps
         self._flags = _AFFINE | (dnnl.FUSE_RELU if relu else 0)
         self._made = {}
@@ -79,12 +80,21 @@ class _Normalization(object):
         return self._forward(dnnl.FORWARD_INFERENCE, self._flags | dnnl.USE_GLOBAL_STATS)
 
     @property
-    def workspace_size(self):
-        return self.forward.layouts[-1].size
+    def fixed_for_gradient(self):
+        """As :attr:`fixed`, with a workspace where ReLU is fused."""
+        return self._forward(dnnl.FORWARD_TRAINING, self._flags | dnnl.USE_GLOBAL_STATS)
 
     @property
     def backward(self):
-        if 'backward' not in self._made:
+        return self._backward(self.forward, self._flags)
+
+    @property
+    def backward_fixed(self):
+        """The gradient as if mean and variance did not depend on x."""
+        return self._backward(self.fixed_for_gradient, self._flags | dnnl.USE_GLOBAL_STATS)
+
+    def _backward(self, forward, flags):
+        if ('backward', flags) not in self._made:
             arguments = [
                 (dnnl.ARG_SRC, self._x), (dnnl.ARG_MEAN, self._c), (dnnl.ARG_VARIANCE, self._c),
                 (dnnl.ARG_SCALE, self._c), (dnnl.ARG_DIFF_DST, self._x),
@@ -92,11 +102,22 @@ class _Normalization(object):
                 (dnnl.ARG_DIFF_SHIFT, self._c)]
             if self._flags & dnnl.FUSE_RELU:
                 arguments.append((dnnl.ARG_WORKSPACE, dnnl.QUERY_WORKSPACE))
-            self._made['backward'] = primitive.Primitive(
+            self._made['backward', flags] = primitive.Primitive(
                 self.name + ' backward', 'dnnl_batch_normalization_backward_primitive_desc_create',
                 (primitive.context().engine, dnnl.BACKWARD, self._x, self._x, self._x, self._eps,
-                 self._flags, self.forward), arguments)
-        return self._made['backward']
+                 flags, forward), arguments)
+        return self._made['backward', flags]
+
+    @property
+    def line(self):
+        """The primitive that adds a x + b to an array, with a and b for each channel."""
+        if 'line' not in self._made:
+            self._made['line'] = primitive.Primitive(
+                self.name + ' line', 'dnnl_binary_primitive_desc_create',
+                (primitive.context().engine, dnnl.BINARY_MUL, self._x, self._one, self._x),
+                [(dnnl.ARG_SRC, self._x), (dnnl.ARG_SRC_1, self._one), (dnnl.ARG_DST, self._x)],
+                [self._one, primitive.SUM])
+        return self._made['line']
 
 
 def _get(shape, eps, relu):
@@ -104,14 +125,17 @@ def _get(shape, eps, relu):
         ('normalization', shape, eps, relu), lambda: _Normalization(shape, eps, relu))
 
 
-def _fuses(shape, eps):
+def _fuses(shape, eps, fixed):
     """Return whether the fused code is a good one.
 
     For channels that do not fill vectors there is only plain C++, many times slower than the
     vectorized normalization without ReLU and a ReLU in place behind it.
     """
-    return primitive.cached(('normalization fuses', shape, eps), lambda: (
-        'jit' in _get(shape, eps, True).forward.implementation,))[0]
+    def forward():
+        normalization = _get(shape, eps, True)
+        return normalization.fixed_for_gradient if fixed else normalization.forward
+    return primitive.cached(('normalization fuses', shape, eps, fixed), lambda: (
+        'jit' in forward().implementation,))[0]
 
 
 def takes(x_shape, axis, *parameters):
@@ -148,22 +172,24 @@ def forward(x, gamma, beta, eps, relu):
     """
     x4 = memory.to_channels_last(_as_4d(x), 'batch normalization')
     shape, k = _vector_shape(x4.shape)
-    fused = relu and k == 1 and _fuses(x4.shape, eps)
-    normalization = _get(x4.shape, eps, fused)
+    fused = relu and _fuses(shape, eps, k > 1)
+    normalization = _get(shape, eps, fused)
     y = memory.empty_channels_last(x4.shape)
     gamma = memory.to_contiguous(gamma, 'batch normalization scale')
     beta = memory.to_contiguous(beta, 'batch normalization shift')
-    workspace = None
     if k > 1:
         mean, var = _statistics(x4, y, shape, k, eps)
-        _run_fixed(x4, y, gamma, beta, mean, var, eps, relu)
-        return y.reshape(x.shape) if x.ndim == 2 else y, mean, var, None
-    mean, var = memory.empty(gamma.shape), memory.empty(gamma.shape)
-    arrays = [x4, y, mean, var, gamma, beta]
+        run = normalization.fixed_for_gradient
+        arrays = [x4, y] + [np.tile(a, k) for a in (mean, var, gamma, beta)]
+    else:
+        mean, var = memory.empty(gamma.shape), memory.empty(gamma.shape)
+        run = normalization.forward
+        arrays = [x4, y, mean, var, gamma, beta]
+    workspace = None
     if fused:
-        workspace = memory.empty((-(-normalization.workspace_size // 4),))
+        workspace = memory.empty((-(-run.layouts[-1].size // 4),))
         arrays.append(workspace)
-    normalization.forward.run(*[memory.address(a) for a in arrays])
+    run.run(*[memory.address(a) for a in arrays])
     if relu and not fused:
         elementwise.relu_in_place(y)
     return y.reshape(x.shape) if x.ndim == 2 else y, mean, var, workspace
@@ -185,11 +211,22 @@ def backward(x, gamma, mean, var, gy, eps, y=None, workspace=None):
     gy4 = memory.to_channels_last(_as_4d(gy), 'batch normalization gradient')
     gamma = memory.to_contiguous(gamma, 'batch normalization scale')
     gx = memory.empty_channels_last(x4.shape)
+    shape, k = _vector_shape(x4.shape)
+    normalization = _get(shape, eps, relu)
+    mean, var, gamma = (a if k == 1 else np.tile(a, k) for a in (mean, var, gamma))
     ggamma, gbeta = memory.empty(gamma.shape), memory.empty(gamma.shape)
-    arrays = [x4, mean, var, gamma, gy4, gx, ggamma, gbeta]
-    if relu:
-        arrays.append(workspace)
-    _get(x4.shape, eps, relu).backward.run(*[memory.address(a) for a in arrays])
+    arrays = [x4, mean, var, gamma, gy4, gx, ggamma, gbeta] + [workspace] * relu
+    run = normalization.backward if k == 1 else normalization.backward_fixed
+    run.run(*[memory.address(a) for a in arrays])
+    if k > 1:
+        # What x does to mean and variance is a straight line in x for each channel.
+        ggamma, gbeta = (g.reshape(k, -1).sum(axis=0) for g in (ggamma, gbeta))
+        count = x4.size // ggamma.size
+        inv_std = 1 / np.sqrt(var.astype(np.float64) + eps)
+        a = -gamma * inv_std * inv_std * np.tile(ggamma, k) / count
+        b = -gamma * inv_std * np.tile(gbeta, k) / count - a * mean
+        a, b = a.astype(np.float32), b.astype(np.float32)
+        normalization.line.run(*[memory.address(array) for array in (x4, a, gx, b)])
     return gx.reshape(x.shape) if x.ndim == 2 else gx, ggamma, gbeta
 
 
