@@ -8,6 +8,7 @@ from chainer_zoo.functions.drop_path import survives  # NOQA
 from chainer_zoo.functions.dropout import dropout  # NOQA
 from chainer_zoo.functions.sequence import bn_relu  # NOQA
 from chainer_zoo.functions.sequence import in_sequence  # NOQA
+from chainer_zoo.functions.sequence import Join  # NOQA
 from chainer_zoo.functions.shortcut import residual_add  # NOQA
 from chainer_zoo.functions.shortcut import Skip  # NOQA
 from chainer_zoo.functions.shortcut import shortcut  # NOQA

@@ -11,13 +11,14 @@ def in_sequence(x, *steps):
     The result is ``steps[-1](... steps[0](x))``. The CPU engine makes one node of as many steps as
     it can, with fewer passes over the arrays: BN and ReLU are one pass, a sum and ReLU too, a
     shortcut is added to a convolution's result before that is stored, and with fixed statistics
-    BN goes into the weights of the convolution before it. Links with hooks run on their own, so
+    BN goes into the weights of the convolution before it; what a shortcut adds to the gradient of
+    ``x`` is added where that is computed. Links with hooks run on their own, so
     that their hooks do.
 
     Args:
         x (:class:`~chainer.Variable` or :ref:`ndarray`): float (B, C, H, W) or (B, C).
-        steps: links, ``chainer.functions.relu``, :class:`~chainer_zoo.functions.Skip`, or any
-            other function of one variable.
+        steps: links, ``chainer.functions.relu``, :class:`~chainer_zoo.functions.Skip`,
+            :class:`Join`, or any other function of one variable.
 
     Returns:
         :class:`~chainer.Variable`: what the last step returns.
@@ -29,6 +30,20 @@ def in_sequence(x, *steps):
     for step in steps:
         x = step(x)
     return x
+
+
+class Join(object):
+    """Concatenation as a step of :func:`in_sequence`: the channels of ``x``, then the others.
+
+    Args:
+        x (:class:`~chainer.Variable` or :ref:`ndarray`): float (B, C, H, W).
+    """
+
+    def __init__(self, x):
+        self.x = chainer.as_variable(x)
+
+    def __call__(self, h):
+        return F.concat((self.x, h))
 
 
 def bn_relu(x, bn):

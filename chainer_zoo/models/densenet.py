@@ -3,6 +3,8 @@ import chainer
 import chainer.functions as F
 
 from chainer_zoo.functions import bn_relu
+from chainer_zoo.functions import in_sequence
+from chainer_zoo.functions import Join
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import Convolution2D
@@ -31,7 +33,7 @@ class DenseBlock(chainer.Chain):
 
     def forward(self, x):
         for i in range(1, self.layers + 1):
-            x = F.concat((x, self['bn_relu_conv%d' % i](x)))
+            x = in_sequence(x, *self['bn_relu_conv%d' % i].steps() + (Join(x),))
         return x
 
 

@@ -1,5 +1,6 @@
 """Convolution and its gradients, channels last."""
 from chainer_zoo.onednn import elementwise
+from chainer_zoo.onednn import joining
 from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
@@ -64,17 +65,20 @@ class _Convolution(object):
                 None if source == target else primitive.reorder(source, target))
         return self._primitives[kind]
 
-    def _weights(self, kind, W, layout):
-        """Return the weights in ``layout``."""
+    def _weights(self, kind, W, layout, turned=False):
+        """Return the weights in ``layout``; before that turned, as :func:`forward` says."""
         reorder = self._reorder(kind, self._w_plain, layout)
-        if reorder is None:
+        if reorder is None and not turned:
             return W
 
         def order():
+            plain = W[:, :, ::-1, ::-1].swapaxes(0, 1).copy() if turned else W
+            if reorder is None:
+                return plain,
             W_ordered = memory.empty((layout.size // 4,))
-            reorder.run(memory.address(W), memory.address(W_ordered))
+            reorder.run(memory.address(plain), memory.address(W_ordered))
             return W_ordered,
-        return weights.kept((self.name, kind), (W,), order)[0]
+        return weights.kept((self.name, kind, turned), (W,), order)[0]
 
     def _forward(self, with_bias, then=()):
         engine = primitive.context().engine
@@ -88,12 +92,12 @@ class _Convolution(object):
             (engine, dnnl.FORWARD_TRAINING, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
              self._b if with_bias else None, self._y) + self._geometry, arguments, post_ops))
 
-    def forward(self, x, W, b, then):
+    def forward(self, x, W, b, then, turned):
         arrays = ([] if b is None else [b]) + [step for step in then if step is not RELU]
         then = tuple([RELU if step is RELU else _ADDED for step in then])
         run = self._forward(b is not None, then)
         y = memory.empty_channels_last(self.y_shape)
-        W = self._weights(('weights', b is not None, then), W, run.layouts[1])
+        W = self._weights(('weights', b is not None, then), W, run.layouts[1], turned)
         run.run(*[memory.address(a) for a in [x, W, y] + arrays])
         return y
 
@@ -167,7 +171,7 @@ def takes(x_shape, w_shape, with_bias, y_hw, stride, pad, dilate, groups):
     return _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups).takes(with_bias)
 
 
-def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
+def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=(), turned=False):
     """Convolve.
 
     Args:
@@ -181,6 +185,8 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
         groups (int): of channels.
         then (sequence): what happens to the result before it is stored, in this order:
             :data:`RELU`, or an array that is added, float32 (B, O, y_h, y_w).
+        turned (bool): whether to turn the kernel by 180 degrees and to exchange input and output
+            channels, as the gradient of the input does; W is (C, O, K_h, K_w) then, no groups.
 
     Returns:
         numpy.ndarray: float32 (B, O, y_h, y_w), channels last.
@@ -188,8 +194,9 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
     Raises:
         Refused: oneDNN has no fast code for it.
     """
-    y_shape = (x.shape[0], W.shape[0]) + tuple(y_hw)
-    convolution = _get(x.shape, W.shape, y_shape, stride, pad, dilate, groups)
+    w_shape = (W.shape[1], W.shape[0]) + W.shape[2:] if turned else W.shape
+    y_shape = (x.shape[0], w_shape[0]) + tuple(y_hw)
+    convolution = _get(x.shape, w_shape, y_shape, stride, pad, dilate, groups)
     x = memory.to_channels_last(x, 'convolution')
     W = memory.to_contiguous(W, 'convolution weights')
     if b is not None:
@@ -197,11 +204,11 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
     then = [step if step is RELU else memory.to_channels_last(step, 'convolution')
             for step in then]
     try:
-        return convolution.forward(x, W, b, then)
+        return convolution.forward(x, W, b, then, turned)
     except Refused:
         if not then:
             raise
-    y = convolution.forward(x, W, b, ())
+    y = convolution.forward(x, W, b, (), turned)
     for step in then:
         if step is RELU:
             elementwise.relu_in_place(y)
@@ -210,16 +217,25 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
     return y
 
 
-def backward_data(gy, W, x_hw, stride, pad, dilate, groups):
+def backward_data(gy, W, x_hw, stride, pad, dilate, groups, plus=None):
     """Return the gradient of the input, float32 (B, C, H, W), channels last.
 
     Args:
         gy (numpy.ndarray): float32 (B, O, y_h, y_w), the gradient of the result.
         W (numpy.ndarray): float32 (O, C / groups, K_h, K_w).
         x_hw (pair of int): height and width of the input.
+        plus (numpy.ndarray or None): float32 (B, C, H, W), added to it.
 
     The rest is as in :func:`forward`.
     """
+    if plus is not None:
+        back = tuple(d * (k - 1) - p for k, p, d in zip(W.shape[2:], pad, dilate))
+        if stride == (1, 1) and groups == 1 and min(back) >= 0:
+            # A convolution itself, to whose result oneDNN can add before that is stored.
+            return forward(gy, W, None, x_hw, stride, back, dilate, groups, [plus], turned=True)
+        gx = backward_data(gy, W, x_hw, stride, pad, dilate, groups)
+        joining.add_in_place(gx, plus)
+        return gx
     x_shape = (gy.shape[0], W.shape[1] * groups) + tuple(x_hw)
     convolution = _get(x_shape, W.shape, gy.shape, stride, pad, dilate, groups)
     gy = memory.to_channels_last(gy, 'convolution gradient')

@@ -88,6 +88,24 @@ def residual_add(h, x, stride):
     return y
 
 
+def add_in_place(y, x):
+    """Add x to y.
+
+    Args:
+        y (numpy.ndarray): float32 (B, C, H, W), channels last, or of another number of axes.
+        x (numpy.ndarray): likewise, or the first C channels of such an array.
+    """
+    if y.ndim != 4:
+        y += x
+        return
+    if not all(s and s % 4 == 0 for s in x.strides):
+        x = memory.to_channels_last(x, 'sum')
+    strides = tuple([s // 4 for s in x.strides])
+    primitive.cached(('add in place', x.shape, strides), lambda: primitive.reorder(
+        primitive.strided(x.shape, strides), primitive.channels_last(x.shape), [primitive.SUM]),
+    ).run(memory.address(x), memory.address(y))
+
+
 def shortcut_gradient(gy, x_shape, stride):
     """Return the gradient of x in :func:`residual_add`, float32 of ``x_shape``.
 

@@ -15,9 +15,11 @@ from chainer.utils import conv
 from chainer.utils.conv_nd import as_tuple
 
 from chainer_zoo import onednn
+from chainer_zoo.functions.sequence import Join
 from chainer_zoo.functions.shortcut import Skip
 from chainer_zoo.onednn import convolution
 from chainer_zoo.onednn import elementwise
+from chainer_zoo.onednn import joining
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import normalization
 from chainer_zoo.onednn import weights
@@ -26,9 +28,10 @@ from chainer_zoo.onednn import weights
 class Convolve(object):
     """A convolution, then on request the sum with an array, then on request ReLU.
 
-    Like every stage it has ``parameters`` (the Variables it takes beside the input), ``shape`` (of
-    its result), ``forward`` of arrays, ``backward`` of an array to the gradients of its input and
-    of each parameter, and ``again``, the same as ``forward`` for Variables.
+    Like every stage it has ``parameters`` (the Variables it takes beside the input), ``first``
+    (whether it takes the input of the first stage, too, as its last parameter), ``shape`` (of its
+    result), ``forward`` of arrays, ``backward`` of an array to the gradients of its input and of
+    each parameter, and ``again``, the same as ``forward`` for Variables.
 
     Args:
         x_shape (tuple of int): (B, C, H, W).
@@ -38,7 +41,7 @@ class Convolve(object):
     def __init__(self, x_shape, link):
         self.parameters = [link.W] if link.b is None else [link.W, link.b]
         self.has_bias = link.b is not None
-        self.adds = self.relu = False
+        self.adds = self.relu = self.first = False
         self.geometry = (as_tuple(link.stride, 2), as_tuple(link.pad, 2),
                          as_tuple(link.dilate, 2), link.groups)
         self.y_hw = tuple(conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
@@ -61,9 +64,15 @@ class Convolve(object):
     def name(self):
         return 'Convolution2D' + ' + shortcut' * self.adds + ', ReLU' * self.relu
 
-    def add(self, x):
-        """Have Variable ``x``, of the result's shape, added to the result."""
-        self.parameters.append(x)
+    def add(self, x, first):
+        """Have Variable ``x``, of the result's shape, added to the result.
+
+        Args:
+            x (chainer.Variable): what to add.
+            first (bool): whether it is the input of the first stage.
+        """
+        self.parameters += [x] * (not first)
+        self.first = first
         self.adds = True
 
     def _unpack(self, parameters):
@@ -101,11 +110,11 @@ class Convolve(object):
             [a for a in (W, b, gamma, beta, mean, var) if a is not None], fold)
         return convolution.forward(x, folded, shift, self.y_hw, *self.geometry, then=then)
 
-    def backward(self, gy, wants_x):
+    def backward(self, gy, wants_x, plus=None):
         if self.relu:
             gy = elementwise.relu_gradient(self.y, gy)
         gx = convolution.backward_data(
-            gy, self.W, self.x.shape[2:], *self.geometry) if wants_x else None
+            gy, self.W, self.x.shape[2:], *self.geometry, plus=plus) if wants_x else None
         gW, gb = convolution.backward_weights(
             self.x, gy, self.W.shape, self.has_bias, *self.geometry)
         return gx, [gW] + [gb] * self.has_bias + [gy] * self.adds
@@ -129,7 +138,7 @@ class Normalize(object):
 
     def __init__(self, x_shape, link):
         self.link = link
-        self.relu = False
+        self.relu = self.first = False
         self.shape = x_shape
         self.parameters = [link.gamma, link.beta]
 
@@ -167,9 +176,11 @@ class Normalize(object):
         return normalization.fixed(x, link.gamma.array, link.beta.array, link.avg_mean,
                                    link.avg_var, link.eps, self.relu)
 
-    def backward(self, gy, wants_x):
+    def backward(self, gy, wants_x, plus=None):
         gx, ggamma, gbeta = normalization.backward(
             self.x, self.gamma, self.mean, self.var, gy, self.link.eps, self.y, self.workspace)
+        if plus is not None:
+            joining.add_in_place(gx, plus)
         return gx, [ggamma, gbeta]
 
     def again(self, x, gamma, beta):
@@ -180,10 +191,11 @@ class Normalize(object):
 class Add(object):
     """The sum with a shortcut of the same shape, on request with ReLU; see :class:`Convolve`."""
 
-    def __init__(self, x_shape, shortcut):
+    def __init__(self, x_shape, shortcut, first):
         self.shape = x_shape
         self.relu = False
-        self.parameters = [shortcut]
+        self.parameters = [shortcut] * (not first)
+        self.first = first
 
     @property
     def name(self):
@@ -202,6 +214,29 @@ class Add(object):
         return F.relu(x + shortcut) if self.relu else x + shortcut
 
 
+class Concat(object):
+    """The channels of the first stage's input, then the others; see :class:`Convolve`."""
+
+    name = 'Concat'
+    parameters = ()
+    first = relu = True  # nothing of ReLU can be joined to it
+
+    def __init__(self, x_shape, joined_shape):
+        b, channels, h, w = x_shape
+        self.joined = joined_shape[1]
+        self.shape = b, self.joined + channels, h, w
+
+    def forward(self, x, joined):
+        return joining.concat((joined, x))
+
+    def backward(self, gy, wants_x):
+        gx, = joining.split(gy, [self.joined, self.shape[1]])
+        return gx, [memory.to_channels_last(gy, 'concat gradient')[:, :self.joined]]
+
+    def again(self, x, joined):
+        return F.concat((joined, x))
+
+
 class Sequence(function_node.FunctionNode):
     """Stages one after the other. Inputs are x, then each stage's parameters.
 
@@ -216,18 +251,23 @@ class Sequence(function_node.FunctionNode):
     def forward_cpu(self, inputs):
         onednn.note(self, True)
         self.retain_inputs(range(len(inputs)))
-        y, parameters = inputs[0], iter(inputs[1:])
-        for stage in self.stages:
-            y = onednn.part(stage.name, stage.forward, y,
-                            *[next(parameters) for _ in stage.parameters])
+        y = inputs[0]
+        for stage, parameters in self._each(inputs):
+            y = onednn.part(stage.name, stage.forward, y, *parameters)
         return y,
 
-    def again(self, x, *parameters):
-        """Compute the same from Variables, with functions whose gradients are known."""
-        parameters = iter(parameters)
+    def _each(self, inputs):
+        """Yield each stage, and its parameters out of ``inputs``."""
+        parameters = iter(inputs[1:])
         for stage in self.stages:
-            x = stage.again(x, *[next(parameters) for _ in stage.parameters])
-        return x
+            yield stage, [next(parameters) for _ in stage.parameters] + [inputs[0]] * stage.first
+
+    def again(self, *inputs):
+        """Compute the same from Variables, with functions whose gradients are known."""
+        y = inputs[0]
+        for stage, parameters in self._each(inputs):
+            y = stage.again(y, *parameters)
+        return y
 
     def backward(self, indexes, grad_outputs):
         return SequenceGrad(self, indexes).apply(self.get_retained_inputs() + grad_outputs)
@@ -252,10 +292,18 @@ class SequenceGrad(function_node.FunctionNode):
         g = inputs[-1]
         grads = []
         stages = self.node.stages
+        plus = []  # what later stages add to the gradient of the first one's input
         for stage in reversed(stages):
-            g, more = onednn.part('gradient of ' + stage.name, stage.backward, g,
-                                  stage is not stages[0] or 0 in self.indexes)
+            arguments = [g, stage is not stages[0] or 0 in self.indexes]
+            if stage is stages[0] and plus:
+                arguments.append(plus.pop())
+            g, more = onednn.part('gradient of ' + stage.name, stage.backward, *arguments)
+            if stage.first:
+                plus.append(more.pop())
             grads[:0] = more
+        if g is not None:
+            for more in plus:
+                joining.add_in_place(g, more)
         grads.insert(0, g)
         return tuple([grads[i] for i in self.indexes])
 
@@ -298,9 +346,14 @@ def _plan(x, steps):
             if last is None or not step.is_sum(shape) or not memory.is_plain(step.x.array):
                 break
             if isinstance(last, Convolve) and not last.adds and not last.relu:
-                last.add(step.x)
+                last.add(step.x, step.x is x)
             else:
-                stages.append(Add(shape, step.x))
+                stages.append(Add(shape, step.x, step.x is x))
+        elif isinstance(step, Join):
+            if last is None or step.x is not x or shape[2:] != x.shape[2:]:
+                break
+            stages.append(Concat(shape, x.shape))
+            shape = stages[-1].shape
         elif not isinstance(step, chainer.Link) or _has_hooks(step):
             break
         elif isinstance(step, L.BatchNormalization) and Normalize.takes(shape, step):
@@ -317,6 +370,11 @@ def _plan(x, steps):
 
 def _run_fixed(x, stages):
     """Run stages on array ``x`` with fixed statistics; no gradient will be asked for."""
+    first = x
+
+    def parameters(stage):
+        return [p.array for p in stage.parameters] + [first] * stage.first
+
     stages = collections.deque(stages)
     while stages:
         stage = stages.popleft()
@@ -328,10 +386,10 @@ def _run_fixed(x, stages):
             then = [convolution.RELU] * fixed.relu
             if stages and isinstance(stages[0], Add):
                 add = stages.popleft()
-                then += [add.parameters[0].array] + [convolution.RELU] * add.relu
+                then += parameters(add) + [convolution.RELU] * add.relu
             x = stage.forward_normalized(x, fixed, then)
         else:
-            x = stage.forward(x, *[p.array for p in stage.parameters])
+            x = stage.forward(x, *parameters(stage))
     return x
 
 

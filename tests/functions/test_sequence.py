@@ -7,6 +7,7 @@ import pytest
 from chainer_zoo import onednn
 from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import in_sequence
+from chainer_zoo.functions import Join
 from chainer_zoo.functions import Skip
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
@@ -101,6 +102,9 @@ class Layers(chainer.Chain):
             'basic block': (self.conv1, self.bn1, F.relu, self.conv2, self.bn2, skip, F.relu),
             'pre-activated block': (
                 self.bn1, F.relu, self.conv1, self.bn2, F.relu, self.conv2, skip),
+            'dense layer': (self.bn1, F.relu, self.conv1, Join(x)),
+            'joined and more': (self.conv1, Join(x), F.relu),
+            'joined and added': (self.conv1, skip, self.bn1, Join(x)),
             'scaled shortcut': (self.conv1, self.bn1, Skip(x, scale=0.5), F.relu, self.conv2),
             'strided shortcut': (lambda h: F.max_pooling_2d(h, 2, 2), self.conv1, Skip(x, 2)),
             'another function': (self.conv1, F.tanh, self.bn1, F.relu),
