@@ -65,20 +65,22 @@ class _Convolution(object):
                 None if source == target else primitive.reorder(source, target))
         return self._primitives[kind]
 
-    def _weights(self, kind, W, layout, turned=False):
-        """Return the weights in ``layout``; before that turned, as :func:`forward` says."""
+    def _weights(self, kind, W, layout):
+        """Return the weights in ``layout``, and the bias of derived ones."""
         reorder = self._reorder(kind, self._w_plain, layout)
-        if reorder is None and not turned:
-            return W
+        derived = isinstance(W, weights.Derived)
+        if reorder is None and not derived:
+            return W, None
 
         def order():
-            plain = W[:, :, ::-1, ::-1].swapaxes(0, 1).copy() if turned else W
+            plain, b = W.make() if derived else (W, None)
             if reorder is None:
-                return plain,
+                return plain, b
             W_ordered = memory.empty((layout.size // 4,))
             reorder.run(memory.address(plain), memory.address(W_ordered))
-            return W_ordered,
-        return weights.kept((self.name, kind, turned), (W,), order)[0]
+            return W_ordered, b
+        return weights.kept((self.name, kind, W.name if derived else None),
+                            W.sources if derived else (W,), order)
 
     def _forward(self, with_bias, then=()):
         engine = primitive.context().engine
@@ -92,12 +94,15 @@ class _Convolution(object):
             (engine, dnnl.FORWARD_TRAINING, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
              self._b if with_bias else None, self._y) + self._geometry, arguments, post_ops))
 
-    def forward(self, x, W, b, then, turned):
-        arrays = ([] if b is None else [b]) + [step for step in then if step is not RELU]
+    def forward(self, x, W, b, then):
+        arrays = [step for step in then if step is not RELU]
         then = tuple([RELU if step is RELU else _ADDED for step in then])
-        run = self._forward(b is not None, then)
+        with_bias = W.has_bias if isinstance(W, weights.Derived) else b is not None
+        run = self._forward(with_bias, then)
         y = memory.empty_channels_last(self.y_shape)
-        W = self._weights(('weights', b is not None, then), W, run.layouts[1], turned)
+        W, derived_b = self._weights(('weights', with_bias, then), W, run.layouts[1])
+        if with_bias:
+            arrays.insert(0, b if derived_b is None else derived_b)
         run.run(*[memory.address(a) for a in [x, W, y] + arrays])
         return y
 
@@ -114,7 +119,7 @@ class _Convolution(object):
     def backward_data(self, gy, W, x_shape):
         run = self._data()
         gx = memory.empty_channels_last(x_shape)
-        W = self._weights('weights for data', W, run.layouts[1])
+        W, _ = self._weights('weights for data', W, run.layouts[1])
         run.run(memory.address(gx), memory.address(W), memory.address(gy))
         return gx
 
@@ -171,13 +176,13 @@ def takes(x_shape, w_shape, with_bias, y_hw, stride, pad, dilate, groups):
     return _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups).takes(with_bias)
 
 
-def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=(), turned=False):
+def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
     """Convolve.
 
     Args:
         x (numpy.ndarray): float32 (B, C, H, W).
-        W (numpy.ndarray): float32 (O, C / groups, K_h, K_w).
-        b (numpy.ndarray or None): float32 (O,).
+        W (numpy.ndarray or chainer_zoo.onednn.weights.Derived): float32 (O, C / groups, K_h, K_w).
+        b (numpy.ndarray or None): float32 (O,); None where W is derived.
         y_hw (pair of int): height and width of the result.
         stride (pair of int): of the window.
         pad (pair of int): zeros before the first pixel; after the last as many as ``y_hw`` asks.
@@ -185,8 +190,6 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=(), turned=False):
         groups (int): of channels.
         then (sequence): what happens to the result before it is stored, in this order:
             :data:`RELU`, or an array that is added, float32 (B, O, y_h, y_w).
-        turned (bool): whether to turn the kernel by 180 degrees and to exchange input and output
-            channels, as the gradient of the input does; W is (C, O, K_h, K_w) then, no groups.
 
     Returns:
         numpy.ndarray: float32 (B, O, y_h, y_w), channels last.
@@ -194,21 +197,21 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=(), turned=False):
     Raises:
         Refused: oneDNN has no fast code for it.
     """
-    w_shape = (W.shape[1], W.shape[0]) + W.shape[2:] if turned else W.shape
-    y_shape = (x.shape[0], w_shape[0]) + tuple(y_hw)
-    convolution = _get(x.shape, w_shape, y_shape, stride, pad, dilate, groups)
+    y_shape = (x.shape[0], W.shape[0]) + tuple(y_hw)
+    convolution = _get(x.shape, W.shape, y_shape, stride, pad, dilate, groups)
     x = memory.to_channels_last(x, 'convolution')
-    W = memory.to_contiguous(W, 'convolution weights')
+    if not isinstance(W, weights.Derived):
+        W = memory.to_contiguous(W, 'convolution weights')
     if b is not None:
         b = memory.to_contiguous(b, 'convolution bias')
     then = [step if step is RELU else memory.to_channels_last(step, 'convolution')
             for step in then]
     try:
-        return convolution.forward(x, W, b, then, turned)
+        return convolution.forward(x, W, b, then)
     except Refused:
         if not then:
             raise
-    y = convolution.forward(x, W, b, (), turned)
+    y = convolution.forward(x, W, b, ())
     for step in then:
         if step is RELU:
             elementwise.relu_in_place(y)
@@ -232,7 +235,11 @@ def backward_data(gy, W, x_hw, stride, pad, dilate, groups, plus=None):
         back = tuple(d * (k - 1) - p for k, p, d in zip(W.shape[2:], pad, dilate))
         if stride == (1, 1) and groups == 1 and min(back) >= 0:
             # A convolution itself, to whose result oneDNN can add before that is stored.
-            return forward(gy, W, None, x_hw, stride, back, dilate, groups, [plus], turned=True)
+            W = memory.to_contiguous(W, 'convolution weights')
+            turned = weights.Derived(
+                'turned', (W,), (W.shape[1], W.shape[0]) + W.shape[2:], False,
+                lambda: (W[:, :, ::-1, ::-1].swapaxes(0, 1).copy(), None))
+            return forward(gy, turned, None, x_hw, stride, back, dilate, groups, [plus])
         gx = backward_data(gy, W, x_hw, stride, pad, dilate, groups)
         joining.add_in_place(gx, plus)
         return gx

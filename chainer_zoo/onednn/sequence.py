@@ -105,10 +105,10 @@ class Convolve(object):
             scale = gamma / np.sqrt(var + np.float32(fixed.link.eps))
             return (W * scale[:, None, None, None],
                     beta + ((0 if b is None else b) - mean) * scale)
-        folded, shift = weights.kept(
+        folded = weights.Derived(
             ('normalized', fixed.link.eps),
-            [a for a in (W, b, gamma, beta, mean, var) if a is not None], fold)
-        return convolution.forward(x, folded, shift, self.y_hw, *self.geometry, then=then)
+            [a for a in (W, b, gamma, beta, mean, var) if a is not None], W.shape, True, fold)
+        return convolution.forward(x, folded, None, self.y_hw, *self.geometry, then=then)
 
     def backward(self, gy, wants_x, plus=None):
         if self.relu:

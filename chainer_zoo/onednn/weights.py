@@ -11,10 +11,30 @@ import numpy as np
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
 
-CAPACITY = 1 << 26  # bytes that a thread keeps; the least recently used go first
+CAPACITY = 1 << 28  # bytes that a thread keeps; the least recently used go first
 
 _memcmp = ctypes.CDLL(None).memcmp
 _memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+
+
+class Derived(object):
+    """Weights of a convolution that are computed from other arrays, and its bias.
+
+    Args:
+        name (hashable): what is computed, beside the arrays it is computed from.
+        sources (sequence of numpy.ndarray): these, in C order.
+        shape (tuple of int): (O, C / groups, K_h, K_w).
+        has_bias (bool): whether there is a bias.
+        make (callable): returns weights and bias, float32 of ``shape`` and (O,), or None for no
+            bias. Both are new arrays.
+    """
+
+    def __init__(self, name, sources, shape, has_bias, make):
+        self.name = name
+        self.sources = sources
+        self.shape = shape
+        self.has_bias = has_bias
+        self.make = make
 
 
 class _Kept(object):
@@ -22,12 +42,14 @@ class _Kept(object):
 
     Attributes:
         copies (list of numpy.ndarray): of the arrays.
-        made (dict): name -> tuple of arrays.
+        made (dict): name -> tuple of arrays and None.
+        nbytes (int): of all of them.
     """
 
     def __init__(self, sources):
         self.copies = [source.copy() for source in sources]
         self.made = {}
+        self.nbytes = self._copied = sum(copy.nbytes for copy in self.copies)
 
     def refresh(self, sources):
         """Forget everything if one of the arrays is not what it was."""
@@ -37,12 +59,14 @@ class _Kept(object):
         else:
             return
         self.made.clear()
+        self.nbytes = self._copied
         for copy, source in zip(self.copies, sources):
             np.copyto(copy, source)
 
-    @property
-    def nbytes(self):
-        return sum(a.nbytes for made in [self.copies] + list(self.made.values()) for a in made)
+    def keep(self, name, made):
+        """Keep a tuple of arrays and None."""
+        self.made[name] = made
+        self.nbytes += sum(array.nbytes for array in made if array is not None)
 
 
 def kept(name, sources, make):
@@ -52,7 +76,7 @@ def kept(name, sources, make):
         name (hashable): what is made, beside the arrays it is made of.
         sources (sequence of numpy.ndarray): these, in C order; with 0 bytes changed they count as
             unchanged, whichever array they are.
-        make (callable): returns a tuple of arrays, which nobody changes.
+        make (callable): returns a tuple of arrays, which nobody changes, and None.
     """
     if 4 * sum(source.nbytes for source in sources) > CAPACITY:
         return make()
@@ -65,7 +89,7 @@ def kept(name, sources, make):
         here.kept_bytes -= found.nbytes
         found.refresh(sources)
     if name not in found.made:
-        found.made[name] = make()
+        found.keep(name, make())
     here.kept[key] = found
     here.kept_bytes += found.nbytes
     while here.kept_bytes > CAPACITY:
