@@ -40,8 +40,10 @@ class _Convolution(object):
         self._geometry = tuple(primitive.dims(values) for values in (
             stride, tuple(d - 1 for d in dilate), pad, end))
         self._primitives = {}
+        self._taken = {}
 
     def _make(self, kind, create):
+        """Return the primitive that is kept under ``kind``, made by ``create`` at first."""
         made = self._primitives.get(kind)
         if made is None:
             try:
@@ -83,16 +85,15 @@ class _Convolution(object):
                             W.sources if derived else (W,), order)
 
     def _forward(self, with_bias, then=()):
-        engine = primitive.context().engine
-        post_ops = [self._y if step is _ADDED else step for step in then]
-        arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
-                     (dnnl.ARG_DST, self._y)]
-        if with_bias:
-            arguments.append((dnnl.ARG_BIAS, self._b))
-        return self._make(('forward', with_bias, then), lambda: primitive.Primitive(
-            self.name + ' forward', 'dnnl_convolution_forward_primitive_desc_create',
-            (engine, dnnl.FORWARD_TRAINING, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
-             self._b if with_bias else None, self._y) + self._geometry, arguments, post_ops))
+        def create():
+            post_ops = [self._y if step is _ADDED else step for step in then]
+            return primitive.Primitive(
+                self.name + ' forward', 'dnnl_convolution_forward_primitive_desc_create',
+                (primitive.context().engine, dnnl.FORWARD_TRAINING, dnnl.CONVOLUTION_DIRECT,
+                 self._x, self._w, self._b if with_bias else None, self._y) + self._geometry,
+                [(dnnl.ARG_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
+                 (dnnl.ARG_DST, self._y)] + [(dnnl.ARG_BIAS, self._b)] * with_bias, post_ops)
+        return self._make(('forward', with_bias, then), create)
 
     def forward(self, x, W, b, then):
         arrays = [step for step in then if step is not RELU]
@@ -107,14 +108,15 @@ class _Convolution(object):
         return y
 
     def _data(self):
-        hint = self._forward(False)
-        engine = primitive.context().engine
-        return self._make('data', lambda: primitive.Primitive(
-            self.name + ' backward data', 'dnnl_convolution_backward_data_primitive_desc_create',
-            (engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w, self._y) + self._geometry
-            + (hint,),
-            [(dnnl.ARG_DIFF_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
-             (dnnl.ARG_DIFF_DST, self._y)]))
+        def create():
+            return primitive.Primitive(
+                self.name + ' backward data',
+                'dnnl_convolution_backward_data_primitive_desc_create',
+                (primitive.context().engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w, self._y)
+                + self._geometry + (self._forward(False),),
+                [(dnnl.ARG_DIFF_SRC, self._x), (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
+                 (dnnl.ARG_DIFF_DST, self._y)])
+        return self._make('data', create)
 
     def backward_data(self, gy, W, x_shape):
         run = self._data()
@@ -124,17 +126,16 @@ class _Convolution(object):
         return gx
 
     def _gradient(self, with_bias):
-        hint = self._forward(with_bias)
-        engine = primitive.context().engine
-        arguments = [(dnnl.ARG_SRC, self._x), (dnnl.ARG_DIFF_WEIGHTS, dnnl.QUERY_DIFF_WEIGHTS),
-                     (dnnl.ARG_DIFF_DST, self._y)]
-        if with_bias:
-            arguments.append((dnnl.ARG_DIFF_BIAS, self._b))
-        return self._make(('gradient', with_bias), lambda: primitive.Primitive(
-            self.name + ' backward weights',
-            'dnnl_convolution_backward_weights_primitive_desc_create',
-            (engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
-             self._b if with_bias else None, self._y) + self._geometry + (hint,), arguments))
+        def create():
+            return primitive.Primitive(
+                self.name + ' backward weights',
+                'dnnl_convolution_backward_weights_primitive_desc_create',
+                (primitive.context().engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w,
+                 self._b if with_bias else None, self._y) + self._geometry
+                + (self._forward(with_bias),),
+                [(dnnl.ARG_SRC, self._x), (dnnl.ARG_DIFF_WEIGHTS, dnnl.QUERY_DIFF_WEIGHTS),
+                 (dnnl.ARG_DIFF_DST, self._y)] + [(dnnl.ARG_DIFF_BIAS, self._b)] * with_bias)
+        return self._make(('gradient', with_bias), create)
 
     def backward_weights(self, x, gy, w_shape, with_bias):
         run = self._gradient(with_bias)
@@ -153,13 +154,15 @@ class _Convolution(object):
 
     def takes(self, with_bias):
         """Return whether forward and both gradients have good code."""
-        try:
-            self._forward(with_bias)
-            self._data()
-            self._gradient(with_bias)
-        except Refused:
-            return False
-        return True
+        if with_bias not in self._taken:
+            try:
+                self._forward(with_bias)
+                self._data()
+                self._gradient(with_bias)
+                self._taken[with_bias] = True
+            except Refused:
+                self._taken[with_bias] = False
+        return self._taken[with_bias]
 
 
 def _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups):

@@ -5,6 +5,7 @@ array its time in memory. So :func:`run` takes as many steps as it can into one
 :class:`Sequence`, and joins what oneDNN computes in one pass.
 """
 import collections
+import math
 
 import chainer
 import chainer.functions as F
@@ -48,17 +49,19 @@ class Convolve(object):
             x_shape[2:], link.W.shape[2:], *self.geometry[:3]))
         self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
 
-    @staticmethod
-    def takes(x_shape, link):
-        """Return whether oneDNN computes the convolution ``link`` of an array of ``x_shape``."""
+    @classmethod
+    def of(cls, x_shape, link):
+        """Return the stage for ``link``, None where oneDNN does not compute it."""
         if (type(link).forward is not L.Convolution2D.forward or link.W.array is None
                 or len(x_shape) != 4 or x_shape[1] != link.W.shape[1] * link.groups):
-            return False
-        stage = Convolve(x_shape, link)
+            return None
+        stage = cls(x_shape, link)
         arrays = [p.array for p in stage.parameters]
-        return (memory.is_plain(*arrays) and all(a.flags.c_contiguous for a in arrays)
+        if (memory.is_plain(*arrays) and all(a.flags.c_contiguous for a in arrays)
                 and min(stage.y_hw) > 0 and convolution.takes(
-                    x_shape, link.W.shape, stage.has_bias, stage.y_hw, *stage.geometry))
+                    x_shape, link.W.shape, stage.has_bias, stage.y_hw, *stage.geometry)):
+            return stage
+        return None
 
     @property
     def name(self):
@@ -146,17 +149,19 @@ class Normalize(object):
     def name(self):
         return 'BatchNormalization' + ', ReLU' * self.relu
 
-    @staticmethod
-    def takes(x_shape, link):
-        """Return whether oneDNN computes the normalization ``link`` of an array of ``x_shape``."""
+    @classmethod
+    def of(cls, x_shape, link):
+        """Return the stage for ``link``, None where oneDNN does not compute it."""
         if link.gamma is None or link.beta is None:
-            return False
+            return None
         known = link.gamma.array, link.beta.array, link.avg_mean, link.avg_var
-        pixels = x_shape[0] * int(np.prod(x_shape[2:]))
-        return (pixels > 1  # for less Chainer has a warning
+        pixels = x_shape[0] * math.prod(x_shape[2:])
+        if (pixels > 1  # for less Chainer has a warning
                 and type(link).forward is L.BatchNormalization.forward
                 and normalization.takes(x_shape, link.axis, *known)
-                and all(a.flags.c_contiguous for a in known))
+                and all(a.flags.c_contiguous for a in known)):
+            return cls(x_shape, link)
+        return None
 
     def forward(self, x, gamma, beta):
         link = self.link
@@ -356,13 +361,16 @@ def _plan(x, steps):
             shape = stages[-1].shape
         elif not isinstance(step, chainer.Link) or _has_hooks(step):
             break
-        elif isinstance(step, L.BatchNormalization) and Normalize.takes(shape, step):
-            stages.append(Normalize(shape, step))
-        elif isinstance(step, L.Convolution2D) and Convolve.takes(shape, step):
-            stages.append(Convolve(shape, step))
-            shape = stages[-1].shape
         else:
-            break
+            stage = None
+            if isinstance(step, L.BatchNormalization):
+                stage = Normalize.of(shape, step)
+            elif isinstance(step, L.Convolution2D):
+                stage = Convolve.of(shape, step)
+            if stage is None:
+                break
+            stages.append(stage)
+            shape = stage.shape
     else:
         taken = len(steps)
     return stages, taken
