@@ -4,8 +4,9 @@ from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
 
-# Rounds half up. oneDNN rounds half to even; a number of 0 to 255 with this much added, two of
-# the smallest steps of float32 there, is never halfway, and hardly another one is rounded otherwise.
+# Rounds half up. oneDNN rounds half to even; a number of 0 to 255 with a little more than half of
+# the smallest step of float32 there is not halfway any more, and hardly another one is rounded
+# otherwise.
 _LEVELS = ((dnnl.ELTWISE_LINEAR, 1, 1.01 * 2 ** -17), (dnnl.ELTWISE_ROUND, 0, 0),
            (dnnl.ELTWISE_CLIP, 0, 255))
 

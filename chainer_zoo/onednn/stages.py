@@ -1,0 +1,234 @@
+"""The stages of a :class:`chainer_zoo.onednn.sequence.Sequence`.
+
+Every stage has ``parameters`` (the Variables it takes beside the input), ``first`` (whether it
+takes the input of the first stage, too, as its last parameter), ``shape`` (of its result),
+``relu`` (whether ReLU is part of it), ``name``, ``forward`` of arrays, ``backward`` of an array to
+the gradients of its input and of each parameter, and ``again``, the same as ``forward`` for
+Variables. What can be a first stage adds ``plus`` to the gradient of its input.
+"""
+import math
+
+import chainer
+import chainer.functions as F
+import chainer.links as L
+import numpy as np
+from chainer.utils import conv
+from chainer.utils.conv_nd import as_tuple
+
+from chainer_zoo.onednn import convolution
+from chainer_zoo.onednn import elementwise
+from chainer_zoo.onednn import joining
+from chainer_zoo.onednn import memory
+from chainer_zoo.onednn import normalization
+from chainer_zoo.onednn import weights
+
+
+class Convolve(object):
+    """A convolution, then on request the sum with an array, then on request ReLU.
+
+    Args:
+        x_shape (tuple of int): (B, C, H, W).
+        link (chainer.links.Convolution2D): the convolution.
+    """
+
+    def __init__(self, x_shape, link):
+        self.parameters = [link.W] if link.b is None else [link.W, link.b]
+        self.has_bias = link.b is not None
+        self.adds = self.relu = self.first = False
+        self.geometry = (as_tuple(link.stride, 2), as_tuple(link.pad, 2),
+                         as_tuple(link.dilate, 2), link.groups)
+        self.y_hw = tuple(conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
+            x_shape[2:], link.W.shape[2:], *self.geometry[:3]))
+        self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
+
+    @classmethod
+    def of(cls, x_shape, link):
+        """Return the stage for ``link``, None where oneDNN does not compute it."""
+        if (type(link).forward is not L.Convolution2D.forward or link.W.array is None
+                or len(x_shape) != 4 or x_shape[1] != link.W.shape[1] * link.groups):
+            return None
+        stage = cls(x_shape, link)
+        arrays = [p.array for p in stage.parameters]
+        if (memory.is_plain(*arrays) and all(a.flags.c_contiguous for a in arrays)
+                and min(stage.y_hw) > 0 and convolution.takes(
+                    x_shape, link.W.shape, stage.has_bias, stage.y_hw, *stage.geometry)):
+            return stage
+        return None
+
+    @property
+    def name(self):
+        return 'Convolution2D' + ' + shortcut' * self.adds + ', ReLU' * self.relu
+
+    def add(self, x, first):
+        """Have Variable ``x``, of the result's shape, added to the result.
+
+        Args:
+            x (chainer.Variable): what to add.
+            first (bool): whether it is the input of the first stage.
+        """
+        self.parameters += [x] * (not first)
+        self.first = first
+        self.adds = True
+
+    def _unpack(self, parameters):
+        return parameters[0], parameters[1] if self.has_bias else None, (
+            parameters[-1:] if self.adds else [])
+
+    def forward(self, x, *parameters):
+        W, b, added = self._unpack(parameters)
+        self.x, self.W = x, W
+        y = convolution.forward(x, W, b, self.y_hw, *self.geometry,
+                                then=list(added) + [convolution.RELU] * self.relu)
+        self.y = y if self.relu else None
+        return y
+
+    def forward_normalized(self, x, fixed, then):
+        """Return what fixed normalization makes of the result, in one pass over it.
+
+        The statistics go into the weights.
+
+        Args:
+            x (numpy.ndarray): float32 (B, C, H, W).
+            fixed (Normalize): the normalization.
+            then (list): as :func:`chainer_zoo.onednn.convolution.forward` takes it.
+        """
+        W, b, _ = self._unpack([p.array for p in self.parameters])
+        gamma, beta = [p.array for p in fixed.parameters]
+        mean, var = fixed.link.avg_mean, fixed.link.avg_var
+
+        def fold():
+            scale = gamma / np.sqrt(var + np.float32(fixed.link.eps))
+            return (W * scale[:, None, None, None],
+                    beta + ((0 if b is None else b) - mean) * scale)
+        folded = weights.Derived(
+            ('normalized', fixed.link.eps),
+            [a for a in (W, b, gamma, beta, mean, var) if a is not None], W.shape, True, fold)
+        return convolution.forward(x, folded, None, self.y_hw, *self.geometry, then=then)
+
+    def backward(self, gy, wants_x, plus=None):
+        if self.relu:
+            gy = elementwise.relu_gradient(self.y, gy)
+        gx = convolution.backward_data(
+            gy, self.W, self.x.shape[2:], *self.geometry, plus=plus) if wants_x else None
+        gW, gb = convolution.backward_weights(
+            self.x, gy, self.W.shape, self.has_bias, *self.geometry)
+        return gx, [gW] + [gb] * self.has_bias + [gy] * self.adds
+
+    def again(self, x, *parameters):
+        W, b, added = self._unpack(parameters)
+        stride, pad, dilate, groups = self.geometry
+        y = F.convolution_2d(x, W, b, stride, pad, dilate=dilate, groups=groups)
+        if self.adds:
+            y += added[0]
+        return F.relu(y) if self.relu else y
+
+
+class Normalize(object):
+    """Batch normalization, on request with ReLU.
+
+    Args:
+        x_shape (tuple of int): (B, C, H, W) or (B, C).
+        link (chainer.links.BatchNormalization): the normalization.
+    """
+
+    def __init__(self, x_shape, link):
+        self.link = link
+        self.relu = self.first = False
+        self.shape = x_shape
+        self.parameters = [link.gamma, link.beta]
+
+    @property
+    def name(self):
+        return 'BatchNormalization' + ', ReLU' * self.relu
+
+    @classmethod
+    def of(cls, x_shape, link):
+        """Return the stage for ``link``, None where oneDNN does not compute it."""
+        if link.gamma is None or link.beta is None:
+            return None
+        known = link.gamma.array, link.beta.array, link.avg_mean, link.avg_var
+        pixels = x_shape[0] * math.prod(x_shape[2:])
+        if (pixels > 1  # for less Chainer has a warning
+                and type(link).forward is L.BatchNormalization.forward
+                and normalization.takes(x_shape, link.axis, *known)
+                and all(a.flags.c_contiguous for a in known)):
+            return cls(x_shape, link)
+        return None
+
+    def forward(self, x, gamma, beta):
+        link = self.link
+        self.x, self.gamma = x, gamma
+        y, self.mean, self.var, self.workspace = normalization.forward(
+            x, gamma, beta, link.eps, self.relu)
+        if not chainer.config.in_recomputing:  # which only computes a forward pass again
+            normalization.update_statistics(
+                x.size // gamma.size, self.mean, self.var, link.decay, link.avg_mean, link.avg_var)
+        # The workspace says where y is 0, in a thirty-second of the memory.
+        self.y = y if self.relu and self.workspace is None else None
+        return y
+
+    def forward_fixed(self, x):
+        """Return float32 array ``x`` normalized with the running statistics."""
+        link = self.link
+        return normalization.fixed(x, link.gamma.array, link.beta.array, link.avg_mean,
+                                   link.avg_var, link.eps, self.relu)
+
+    def backward(self, gy, wants_x, plus=None):
+        gx, ggamma, gbeta = normalization.backward(
+            self.x, self.gamma, self.mean, self.var, gy, self.link.eps, self.y, self.workspace)
+        if plus is not None:
+            joining.add_in_place(gx, plus)
+        return gx, [ggamma, gbeta]
+
+    def again(self, x, gamma, beta):
+        y = F.batch_normalization(x, gamma, beta, eps=self.link.eps)
+        return F.relu(y) if self.relu else y
+
+
+class Add(object):
+    """The sum with a shortcut of the same shape, on request with ReLU."""
+
+    def __init__(self, x_shape, shortcut, first):
+        self.shape = x_shape
+        self.relu = False
+        self.parameters = [shortcut] * (not first)
+        self.first = first
+
+    @property
+    def name(self):
+        return '+ shortcut' + ', ReLU' * self.relu
+
+    def forward(self, x, shortcut):
+        y = elementwise.add((x, shortcut), self.relu)
+        self.y = y if self.relu else None
+        return y
+
+    def backward(self, gy, wants_x):
+        g = elementwise.relu_gradient(self.y, gy) if self.relu else gy
+        return g, [g]
+
+    def again(self, x, shortcut):
+        return F.relu(x + shortcut) if self.relu else x + shortcut
+
+
+class Concat(object):
+    """The channels of the first stage's input, then the others."""
+
+    name = 'Concat'
+    parameters = ()
+    first = relu = True  # nothing of ReLU can be joined to it
+
+    def __init__(self, x_shape, joined_shape):
+        b, channels, h, w = x_shape
+        self.joined = joined_shape[1]
+        self.shape = b, self.joined + channels, h, w
+
+    def forward(self, x, joined):
+        return joining.concat((joined, x))
+
+    def backward(self, gy, wants_x):
+        gx, = joining.split(gy, [self.joined, self.shape[1]])
+        return gx, [memory.to_channels_last(gy, 'concat gradient')[:, :self.joined]]
+
+    def again(self, x, joined):
+        return F.concat((joined, x))
