@@ -59,15 +59,18 @@ class _Context(threading.local):
         dnnl.check(self.library.dnnl_stream_create(
             ctypes.byref(self.stream), self.engine, dnnl.STREAM_IN_ORDER), 'stream')
         self.primitives = collections.OrderedDict()
-        self.scratch = np.empty(0, np.uint8)
+        self._scratch = None
+        self._scratch_size = self._scratch_start = 0
         self.kept = collections.OrderedDict()  # of chainer_zoo.onednn.weights
         self.kept_bytes = 0
 
     def scratch_address(self, size):
         """Return the address of at least ``size`` bytes (int), the same for every primitive."""
-        if self.scratch.nbytes < size + 64:
-            self.scratch = np.empty(size + 64, np.uint8)
-        return (self.scratch.ctypes.data + 63) & ~63
+        if self._scratch_size < size:
+            self._scratch = np.empty(size + 64, np.uint8)
+            self._scratch_size = size
+            self._scratch_start = (self._scratch.ctypes.data + 63) & ~63
+        return self._scratch_start
 
 
 _context = None
@@ -189,7 +192,7 @@ class Primitive(object):
         self._primitive = None
         self._memories = []
         self.name = name
-        here = context()
+        here = self._context = context()  # of the thread that it belongs to
         library = self._library = here.library
         self._stream = here.stream
         attributes = ctypes.c_void_p()
@@ -293,7 +296,7 @@ class Primitive(object):
                 dnnl.check(status, self.name)
             i += 1
         if self._scratch_size:
-            set_handle(memories[i], context().scratch_address(self._scratch_size))
+            set_handle(memories[i], self._context.scratch_address(self._scratch_size))
             i += 1
         status = self._execute(self._primitive, self._stream, i, self._exec_args)
         if status:
