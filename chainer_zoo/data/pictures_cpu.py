@@ -7,6 +7,7 @@ and those of :mod:`chainer_zoo.onednn.pictures`, which are several times as fast
 """
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import math
 import os
@@ -130,7 +131,12 @@ def prepare(x, choices, out):
     if len(parts) == 1:
         work(parts[0])
     else:
-        list(_executor(kernels, len(parts)).map(work, parts))
+        executor = _executor(kernels, len(parts) - 1)
+        with kernels.alone():
+            others = [executor.submit(work, part) for part in parts[1:]]
+            work(parts[0])
+        for other in others:
+            other.result()
 
 
 def _cut(length, n):
@@ -228,6 +234,11 @@ def threads():
 
 def begin_thread():
     """Prepare a thread that runs the functions below, one of several."""
+
+
+def alone():
+    """Return a context in which this thread is such a one."""
+    return contextlib.nullcontext()
 
 
 def product(a, b, y, clip):
