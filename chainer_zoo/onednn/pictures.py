@@ -37,13 +37,14 @@ def begin_thread():
 @contextlib.contextmanager
 def alone():
     """Do so inside a ``with`` block."""
-    before = threads()
+    library = primitive.context().library
+    before = library.omp_get_max_threads()
     begin_thread()
     try:
         yield
     finally:
         _here.alone = False
-        primitive.context().library.omp_set_num_threads(before)
+        library.omp_set_num_threads(before)
 
 
 def product(a, b, y, clip):

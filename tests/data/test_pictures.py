@@ -148,6 +148,16 @@ def test_threads_and_chunks_change_nothing(x, three_threads):
         assert (abs(together[i] - alone) > 1e-5).mean() < 1e-3
 
 
+def test_onednn_has_its_threads_again_afterwards(x, cpu, three_threads):
+    if cpu == 'numpy':
+        pytest.skip('only oneDNN has threads of its own')
+    from chainer_zoo.onednn import primitive
+    library = primitive.context().library
+    before = library.omp_get_max_threads()
+    pictures.Pictures('big').test(x)
+    assert library.omp_get_max_threads() == before
+
+
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs a fork')
 def test_a_forked_process_prepares_pictures_too(x, three_threads):
     prepared = pictures.Pictures('big')
