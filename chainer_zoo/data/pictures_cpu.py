@@ -3,7 +3,7 @@
 Nearly all of the time goes into reading and writing the large pictures. So these are gone through
 as seldom as possible, some at a time that stay in the processor's cache, and in memory that was
 used before. There are two ways to do it: :func:`product` and :func:`normalize` here, with NumPy,
-and those of :mod:`chainer_zoo.onednn.pictures`, which are several times as fast.
+and those of :mod:`chainer_zoo.onednn.pictures`, which pass over them less often.
 """
 import collections
 import concurrent.futures
@@ -122,10 +122,11 @@ def prepare(x, choices, out):
 
         def work(part):
             y = _stretch_part(x[part])
-            c = _columns(table, _of(columns, part))
-            r, u, o = _of(rows, part), used[part], out[part]
-            for chunk in _cut(len(o), -(-o.size // _CHUNK)):
-                _resize(y[chunk], _of(c, chunk), _of(r, chunk), u[chunk], clip, kernels, o[chunk])
+            ours = out[part]
+            right, left, taken = _columns(table, _of(columns, part)), _of(rows, part), used[part]
+            for chunk in _cut(len(ours), -(-ours.size // _CHUNK)):
+                _resize(y[chunk], _of(right, chunk), _of(left, chunk), taken[chunk], clip, kernels,
+                        ours[chunk])
 
     parts = _cut(len(x), max(1, min(kernels.threads(), out.size // _SHARE)))
     if len(parts) == 1:

@@ -20,6 +20,9 @@ from chainer_zoo.errors import UserError
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / 'golden'
 CASES = json.loads((GOLDEN / 'pictures.json').read_text())
+# What counts as a grey level of difference. One that oneDNN rounds otherwise moves its picture's
+# mean, and so every value a little.
+LEVEL = {'numpy': 1e-4, 'onednn': 0.005}
 CLASS_OF_CROP = {32: 'small', 128: 'big', 224: 'bigger'}
 
 
@@ -78,7 +81,7 @@ def test_gives_what_the_original_gives(number, golden):
 
 
 @pytest.mark.parametrize('name', pictures.SIZE_CLASSES)
-def test_every_choice_is_carried_out_for_its_own_picture(name, x):
+def test_every_choice_is_carried_out_for_its_own_picture(name, x, cpu):
     prepared = pictures.Pictures(name)
     drawn = prepared.draw(len(x), np.random.RandomState(4))
     y = prepared.prepare(x, drawn, prepared.sizes.crop)
@@ -88,6 +91,9 @@ def test_every_choice_is_carried_out_for_its_own_picture(name, x):
     assert difference.max() < 0.06
     # A grey level is at least 0.008. As the class says, hardly a pixel is rounded otherwise.
     assert (difference > 0.005).mean() < (1 / 3000 if name == 'small' else 1 / 300)
+    # oneDNN's sums tell less well what is just not halfway between two levels.
+    most = 0.005 if cpu == 'numpy' else 0.015
+    assert (difference > 0.005).mean(axis=(1, 2, 3)).max() < most
 
 
 @pytest.mark.parametrize('name', pictures.SIZE_CLASSES)
@@ -101,7 +107,7 @@ def test_the_test_pictures_are_resized_whole(name, x):
 
 
 @pytest.mark.parametrize('name', pictures.SIZE_CLASSES)
-def test_the_way_of_the_gpu_gives_the_same_on_numpy(name, x):
+def test_the_way_of_the_gpu_gives_the_same_on_numpy(name, x, cpu):
     prepared = pictures.Pictures(name)
     drawn = pictures.Choices(*map(np.asarray, prepared.draw(len(x), np.random.RandomState(5))))
     out = np.empty((len(x), 3, prepared.sizes.crop, prepared.sizes.crop), dtype=np.float32)
@@ -110,12 +116,12 @@ def test_the_way_of_the_gpu_gives_the_same_on_numpy(name, x):
     # Sums of products in another order: now and then one is rounded to the next grey level, which
     # is at least 0.008 away.
     assert difference.max() < 0.03
-    assert (difference > 0.005).mean() < 1e-2
+    assert (difference > LEVEL[cpu]).mean() < 1e-2
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize('name', pictures.SIZE_CLASSES)
-def test_the_gpu_gives_what_the_cpu_gives(name, x):
+def test_the_gpu_gives_what_the_cpu_gives(name, x, cpu):
     try:
         device = devices.find(0)
     except UserError as error:
@@ -126,7 +132,7 @@ def test_the_gpu_gives_what_the_cpu_gives(name, x):
         assert chainer.backend.get_device_from_array(y) == device and y.dtype == np.float32
         difference = abs(chainer.backends.cuda.to_cpu(y) - prepare(x))
         assert difference.max() < 0.03
-        assert (difference > 0.005).mean() < 1e-2
+        assert (difference > LEVEL[cpu]).mean() < 1e-2
 
 
 @pytest.fixture
