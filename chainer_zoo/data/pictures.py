@@ -89,7 +89,8 @@ class Pictures(object):
             array: (B, 3, S, S) with S ``sizes.test``, on the device of ``x``.
         """
         zeros = np.zeros(len(x), dtype=int)
-        choices = Choices(zeros + self.sizes.test, ['bilinear'] * len(x), zeros, zeros, zeros)
+        choices = Choices(
+            zeros + self.sizes.test, np.full(len(x), 'bilinear'), zeros, zeros, zeros)
         return self.prepare(x, choices, self.sizes.test)
 
     def draw(self, n, rng):
@@ -147,8 +148,9 @@ def _prepare_gpu(xp, x, choices, out):
     crop = out.shape[3]
     y = pictures_cpu.stretch(xp, x, xp.empty(x.shape, dtype=np.float32))  # (B, 3, N, N)
     if (choices.size != old).any():
-        table, rows, columns = map(xp.asarray, resample.table(old, crop, *choices))
-        rows, columns = table[rows], table[columns]  # (B, S, N)
+        table, rows, columns = resample.table(old, crop, *choices)
+        weights = table.weights_on(backend.get_device_from_array(x))
+        rows, columns = weights[xp.asarray(rows)], weights[xp.asarray(columns)]  # (B, S, N)
         y = xp.matmul(y.reshape(n, 3 * old, old), columns.transpose(0, 2, 1))  # (B, 3 * N, S)
         y = xp.clip(xp.floor(y + np.float32(0.5)), 0, 255).reshape(n, 3, old, crop)
         y = xp.matmul(rows[:, None], y)  # (B, 3, S, S)

@@ -7,7 +7,6 @@ and those of :mod:`chainer_zoo.onednn.pictures`, which pass over them less often
 """
 import collections
 import concurrent.futures
-import contextlib
 import functools
 import math
 import os
@@ -23,7 +22,7 @@ from chainer_zoo.data import resample
 # Added to a picture's variance, so that an almost even picture is not blown up to pure noise.
 VARIANCE_FLOOR = 10.0
 
-# Floats of a batch that are worth a thread of their own: threads wait for each other's Python.
+# Floats of a batch that are worth a thread of Python: these wait for each other.
 _SHARE = 1 << 18
 
 # Floats of resized pictures that a thread works on at a time: they stay in the cache.
@@ -106,38 +105,34 @@ def prepare(x, choices, out):
         choices (chainer_zoo.data.pictures.Choices): What to do with each picture.
         out (numpy.ndarray): float32 (B, 3, S, S) in C order.
     """
+    shares, together = min(_cores(), max(1, out.size // _SHARE)), max(1, _CHUNK // out[0].size)
+    kernels = sys.modules[__name__]
     if onednn.is_enabled():
         from chainer_zoo.onednn import pictures as kernels  # which needs the library
-    else:
-        kernels = sys.modules[__name__]
+        # It shares out each product itself, among threads that run no Python.
+        shares, together = 1, together * kernels.threads()
     old, crop = x.shape[3], out.shape[3]
     if (choices.size == old).all():
         def work(part):
             kernels.normalize(_stretch_part(x[part]), out[part])
     else:
         clip = 'bicubic' in choices.interpolation
-        table, rows, columns = resample.table(old, crop, *choices)
-        rows, used = _blocks(table, rows, old, crop, choices)
-        columns = _one_if_same(columns)
+        table, rows, columns = resample.table(old, crop, *_one_if_same(choices))
 
         def work(part):
             y = _stretch_part(x[part])
+            right = _columns(table, _of(columns, part))
+            left, used = _blocks(table, _of(rows, part), crop)
             ours = out[part]
-            right, left, taken = _columns(table, _of(columns, part)), _of(rows, part), used[part]
-            for chunk in _cut(len(ours), -(-ours.size // _CHUNK)):
-                _resize(y[chunk], _of(right, chunk), _of(left, chunk), taken[chunk], clip, kernels,
-                        ours[chunk])
+            for some in _cut(len(ours), -(-len(ours) // together)):
+                _resize(y[some], _of(right, some), _of(left, some), _of(used, some), clip, kernels,
+                        ours[some])
 
-    parts = _cut(len(x), max(1, min(kernels.threads(), out.size // _SHARE)))
-    if len(parts) == 1:
-        work(parts[0])
-    else:
-        executor = _executor(kernels, len(parts) - 1)
-        with kernels.alone():
-            others = [executor.submit(work, part) for part in parts[1:]]
-            work(parts[0])
-        for other in others:
-            other.result()
+    parts = _cut(len(x), shares)
+    others = [_executor().submit(work, part) for part in parts[1:]]
+    work(parts[0])
+    for other in others:
+        other.result()
 
 
 def _cut(length, n):
@@ -148,9 +143,8 @@ def _cut(length, n):
 
 
 @functools.lru_cache(maxsize=None)
-def _executor(kernels, threads):
-    """Return an executor whose threads run ``kernels``, each for itself."""
-    return concurrent.futures.ThreadPoolExecutor(threads, 'pictures', kernels.begin_thread)
+def _executor():
+    return concurrent.futures.ThreadPoolExecutor(_cores(), 'pictures')
 
 
 if hasattr(os, 'register_at_fork'):
@@ -161,47 +155,43 @@ def _stretch_part(x):
     return stretch(np, x, _memory('stretched', x.shape))
 
 
-def _of(matrices, part):
-    """Return a part's matrices of all; one serves all where all are the same."""
-    return matrices if len(matrices) == 1 else matrices[part]
+def _one_if_same(choices):
+    """Return the choices for the first of B pictures if those for all are the same, else all."""
+    if all([(choice == choice[0]).all() for choice in choices]):
+        return [choice[:1] for choice in choices]
+    return choices
 
 
-def _one_if_same(index):
-    """Return the first of B rows, (1, ...), if all are the same, else all."""
-    return index[:1] if (index == index[0]).all() else index
+def _of(arrays, part):
+    """Return a part's arrays of all; one serves all where all are the same."""
+    return arrays if len(arrays) == 1 else arrays[part]
 
 
-def _blocks(table, rows, old, crop, choices):
-    """Cut the matrices for rows into D blocks, and leave out most of what is 0 there.
+def _columns(table, columns):
+    """Return the matrices for columns: (B, 1, N, S)."""
+    shape = columns.shape + table.weights.shape[1:]
+    matrices = np.take(table.weights, columns, 0, _memory('columns', shape), 'clip')
+    return matrices.swapaxes(1, 2)[:, None]
+
+
+def _blocks(table, rows, crop):
+    """Return the matrices for rows in D blocks, without most of what is 0 there.
 
     Returns:
-        tuple: float32 (B, 1, D, S / D, K), what is left; int (B, D, K), which of the N rows it is.
+        tuple: float32 (B, 1, D, S / D, K), the blocks; int (B, D, K), which of N rows each is for.
     """
+    old = table.weights.shape[1]
     length = _divisor(crop, _ROWS)
-    if length == crop:
-        blocks = np.take(table, _one_if_same(rows), axis=0)  # (B, S, N)
-        return blocks.reshape(-1, 1, 1, crop, old), np.broadcast_to(
-            np.arange(old), (len(rows), 1, old))
-    start = choices.top[:, None] + np.arange(0, crop, length)
-    first, end = resample.window(
-        old, choices.size[:, None], choices.interpolation[:, None], start, start + length)
-    size = (end - first).max()
-    first = np.minimum(first, old - size)  # (B, D)
+    top = rows[:, ::length]  # (B, D): a block's rows lie below each other in the table, too
+    first = table.windows[top, 0]
+    size = (table.windows[rows[:, length - 1::length], 1] - first).max()
+    first = np.minimum(first, old - size)
+    down, right = table.weights.strides
     windows = np.lib.stride_tricks.as_strided(
-        table, (table.size - size + 1, size), (table.itemsize, table.itemsize))
-    index = _one_if_same(rows * old + first.repeat(length, axis=1))
-    blocks = windows[index].reshape(len(index), 1, -1, length, size)
-    return blocks, first[:, :, None] + np.arange(size)
-
-
-def _columns(table, index):
-    """Return the matrices for columns, transposed: (B, 1, N, S)."""
-    n, crop = index.shape
-    old = table.shape[1]
-    matrices = np.take(table, index, 0, _memory('index', (n, crop, old)), 'clip')
-    transposed = _memory('columns', (n, 1, old, crop))
-    np.copyto(transposed[:, 0], matrices.swapaxes(1, 2))
-    return transposed
+        table.weights, (len(table.weights) - length + 1, old - size + 1, length, size),
+        (down, right, down, right))
+    return (windows[top, first].reshape(len(rows), 1, -1, length, size),
+            first[:, :, None] + np.arange(size))
 
 
 def _resize(y, columns, rows, used, clip, kernels, out):
@@ -209,9 +199,8 @@ def _resize(y, columns, rows, used, clip, kernels, out):
     n, _, old, _ = y.shape
     _, _, count, length, size = rows.shape
     crop = out.shape[3]
-    if count > 1:
-        index = np.arange(0, n * 3 * old, old).reshape(n, 3, 1, 1) + used[:, None]  # (P, 3, D, K)
-        y = np.take(y.reshape(-1, old), index, 0, _memory('used', index.shape + (old,)), 'clip')
+    index = np.arange(0, n * 3 * old, old).reshape(n, 3, 1, 1) + used[:, None]  # (P, 3, D, K)
+    y = np.take(y.reshape(-1, old), index, 0, _memory('used', index.shape + (old,)), 'clip')
     wide = _memory('wide', (n, 3, count, size, crop))
     kernels.product(y.reshape(n, 3 * count, size, old), columns,
                     wide.reshape(n, 3 * count, size, crop), clip)
@@ -226,20 +215,11 @@ def _divisor(number, limit):
     return max(d for d in range(1, limit + 1) if number % d == 0)
 
 
-def threads():
-    """Return how many threads are worth while: the cores that this process may use."""
+def _cores():
+    """Return how many cores this process may use."""
     if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def begin_thread():
-    """Prepare a thread that runs the functions below, one of several."""
-
-
-def alone():
-    """Return a context in which this thread is such a one."""
-    return contextlib.nullcontext()
 
 
 def product(a, b, y, clip):

@@ -5,8 +5,6 @@ with one matrix for its rows and one for its columns. A crop of the result is a 
 matrices. Pillow rounds to whole grey levels after the columns and again after the rows, and
 so does :mod:`chainer_zoo.data.pictures`.
 """
-import functools
-
 import numpy as np
 
 # Pillow holds a weight as a whole number of 2 ** -22 (PRECISION_BITS in its Resample.c). A picture
@@ -34,13 +32,13 @@ def _cubic(x, a=-0.5):
 _FILTERS = {'bilinear': (_triangle, 1.0), 'bicubic': (_cubic, 2.0)}
 INTERPOLATIONS = ('nearest',) + tuple(_FILTERS)
 
+# Floats of a table, at most: one that would grow larger is begun anew. All matrices of the largest
+# size class (from 32 to 256..512 pixels) are 9.5 million.
+_CAPACITY = 1 << 24
 
-@functools.lru_cache(maxsize=1024)
+
 def matrix(old, new, interpolation):
     """Return the weights that turn ``old`` pixels in a row into ``new`` ones.
-
-    The 1024 matrices used last are kept; all those of the largest size class (from 32 to 256..512
-    pixels) are 38 MB.
 
     Args:
         old (int): Pixels before.
@@ -49,34 +47,110 @@ def matrix(old, new, interpolation):
             Pillow's wider support where ``new`` is smaller (antialiasing).
 
     Returns:
-        numpy.ndarray: float32 (new, old), read-only. Each row sums to 1.
+        numpy.ndarray: float32 (new, old). Each row sums to 1.
+    """
+    first, end = window(old, new, interpolation)
+    if new == old or interpolation == 'nearest':
+        weights = np.zeros((new, old), dtype=np.float32)
+        weights[np.arange(new), first] = 1
+        return weights
+    function, reach = _FILTERS[interpolation]
+    step = old / new
+    centres = (np.arange(new)[:, None] + 0.5) * step
+    pixels = np.arange(old)
+    weights = function((pixels - centres + 0.5) * (1 / max(step, 1.0)))
+    weights[(pixels < first[:, None]) | (pixels >= end[:, None])] = 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    whole = np.trunc(weights * _PRECISION + np.copysign(0.5, weights))
+    exaggeration = _LEEWAY // new if interpolation == 'bilinear' and new > old else 1
+    error = whole / _PRECISION - weights
+    return (weights + exaggeration * error).astype(np.float32)
+
+
+def window(old, new, interpolation):
+    """Return which of ``old`` pixels have a weight for each of ``new`` ones.
+
+    Args:
+        old, new, interpolation: As in :func:`matrix`.
+
+    Returns:
+        tuple: int (new,), the first such pixel, and the one behind the last. Neither ever
+        decreases.
     """
     if new == old:
-        weights = np.eye(new, dtype=np.float32)
-    elif interpolation == 'nearest':
-        weights = np.zeros((new, old), dtype=np.float32)
-        weights[np.arange(new), nearest(old, new)] = 1
-    else:
-        function, reach = _FILTERS[interpolation]
-        step = old / new
-        stretch = max(step, 1.0)
-        centres = (np.arange(new)[:, None] + 0.5) * step
-        pixels = np.arange(old)
-        first = (centres - reach * stretch + 0.5).astype(int)
-        end = (centres + reach * stretch + 0.5).astype(int)
-        weights = function((pixels - centres + 0.5) * (1 / stretch))
-        weights[(pixels < first) | (pixels >= end)] = 0
-        weights /= weights.sum(axis=1, keepdims=True)
-        whole = np.trunc(weights * _PRECISION + np.copysign(0.5, weights))
-        exaggeration = _LEEWAY // new if interpolation == 'bilinear' and new > old else 1
-        error = whole / _PRECISION - weights
-        weights = (weights + exaggeration * error).astype(np.float32)
-    weights.flags.writeable = False
-    return weights
+        first = np.arange(new)
+        return first, first + 1
+    if interpolation == 'nearest':
+        # Added up step by step as Pillow does: its rounding decides where a centre falls on an edge
+        # between two pixels.
+        centres = np.add.accumulate([0.5 * old / new] + [old / new] * (new - 1))
+        first = np.minimum(centres.astype(int), old - 1)
+        return first, first + 1
+    _, reach = _FILTERS[interpolation]
+    step = old / new
+    reach *= max(step, 1.0)
+    centres = (np.arange(new) + 0.5) * step
+    return (np.maximum(centres - reach + 0.5, 0).astype(int),
+            np.minimum(centres + reach + 0.5, old).astype(int))
+
+
+class Table(object):
+    """Matrices for N pixels, one below the other.
+
+    Attributes:
+        weights (numpy.ndarray): float32 (M, N).
+        windows (numpy.ndarray): int (M, 2), the :func:`window` of each row.
+        start (dict): Row in which the matrix for (new, interpolation) begins.
+    """
+
+    def __init__(self, old):
+        self.weights = np.empty((0, old), dtype=np.float32)
+        self.windows = np.empty((0, 2), dtype=int)
+        self.start = {}
+        # Memory with room behind the rows, for the one table that takes it from here.
+        self._room = [(self.weights, self.windows)]
+        self._sent = {}
+
+    def with_these(self, kinds):
+        """Return a table with the matrices for ``kinds`` of (new, interpolation) as well."""
+        missing = sorted(kind for kind in set(kinds) if kind not in self.start)
+        if not missing:
+            return self
+        used, old = self.weights.shape
+        rows = used + sum(new for new, _ in missing)
+        if rows * old > _CAPACITY and used:
+            return Table(old).with_these(kinds)
+        room = self._room.pop() if self._room else ()
+        if not room or len(room[0]) < rows:
+            room = tuple([np.empty((max(rows, 2 * used),) + array.shape[1:], dtype=array.dtype)
+                          for array in (self.weights, self.windows)])
+            room[0][:used] = self.weights
+            room[1][:used] = self.windows
+        table = Table(old)
+        table.weights, table.windows = [array[:rows] for array in room]
+        table.start = dict(self.start)
+        table._room = [room]
+        for kind in missing:
+            table.start[kind] = used
+            end = used + kind[0]
+            table.weights[used:end] = matrix(old, *kind)
+            table.windows[used:end] = np.transpose(window(old, *kind))
+            used = end
+        return table
+
+    def weights_on(self, device):
+        """Return :attr:`weights` on a ``chainer.backend.Device``, sent there only once."""
+        key = str(device)
+        if key not in self._sent:
+            self._sent[key] = device.send(self.weights)
+        return self._sent[key]
+
+
+_tables = {}
 
 
 def table(old, crop, size, interpolation, top, left, flip):
-    """Return the matrices for B pictures, one below the other, and each picture's rows of them.
+    """Return the matrices for B pictures, and each picture's rows of them.
 
     Args:
         old (int): N, pixels before.
@@ -85,49 +159,13 @@ def table(old, crop, size, interpolation, top, left, flip):
             :class:`chainer_zoo.data.pictures.Choices`.
 
     Returns:
-        tuple: float32 (M, N); int (B, S) for the rows of each picture; int (B, S) for its columns.
+        tuple: :class:`Table`; int (B, S) for the rows of each picture; int (B, S) for its columns.
     """
-    keys = list(zip(size.tolist(), interpolation.tolist()))
-    kinds = sorted(set(keys))
-    heights = [height for height, _ in kinds]
-    first = dict(zip(kinds, np.cumsum([0] + heights[:-1])))
-    first = np.array([first[key] for key in keys])
+    kinds = list(zip(size.tolist(), interpolation.tolist()))
+    # A thread that replaces another's table replaces one that the other still has.
+    found = _tables[old] = (_tables.get(old) or Table(old)).with_these(kinds)
+    start = np.array([found.start[kind] for kind in kinds])
     pixels = np.arange(crop)
-    rows = (first + top)[:, None] + pixels
-    columns = (first + left)[:, None] + np.where(flip[:, None], pixels[::-1], pixels)
-    return np.concatenate([matrix(old, *kind) for kind in kinds]), rows, columns
-
-
-@functools.lru_cache(maxsize=1024)
-def nearest(old, new):
-    """Return which of ``old`` pixels in a row each of ``new`` ones repeats.
-
-    Returns:
-        numpy.ndarray: int (new,), read-only.
-    """
-    # Added up step by step as Pillow does: its rounding decides where a centre falls on an edge
-    # between two pixels.
-    centres = np.add.accumulate([0.5 * old / new] + [old / new] * (new - 1))
-    pixels = np.minimum(centres.astype(int), old - 1)
-    pixels.flags.writeable = False
-    return pixels
-
-
-def window(old, new, interpolation, start, stop):
-    """Return which pixels before matter to the pixels ``start`` up to ``stop`` after.
-
-    Args:
-        old (int): Pixels before.
-        new (array): int (B, 1), pixels after, for each of B pictures.
-        interpolation (array): str (B, 1), names as in :func:`matrix`.
-        start (array): int (B, D), the first of D stretches of pixels.
-        stop (array): int (B, D), behind their last.
-
-    Returns:
-        tuple: int (B, D), the first pixel that may have a weight, and the one behind the last.
-    """
-    step = old / new
-    reach = np.where(interpolation == 'bicubic', 2, 1) * np.maximum(step, 1)
-    first = ((start + 0.5) * step - reach + 0.5).astype(int)
-    end = ((stop - 0.5) * step + reach + 0.5).astype(int)
-    return first.clip(0), end.clip(0, old)
+    rows = (start + top)[:, None] + pixels
+    columns = (start + left)[:, None] + np.where(flip[:, None], pixels[::-1], pixels)
+    return found, rows, columns

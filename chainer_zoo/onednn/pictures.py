@@ -1,7 +1,4 @@
 """What :mod:`chainer_zoo.data.pictures_cpu` computes of pictures, with oneDNN."""
-import contextlib
-import threading
-
 from chainer_zoo.data.pictures_cpu import VARIANCE_FLOOR
 from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
@@ -14,37 +11,9 @@ _LEVELS = ((dnnl.ELTWISE_LINEAR, 1, 1.01 * 2 ** -17), (dnnl.ELTWISE_ROUND, 0, 0)
            (dnnl.ELTWISE_CLIP, 0, 255))
 
 
-class _Here(threading.local):
-    """Whether oneDNN computes in this thread alone: primitives are made for a number of threads."""
-
-    alone = False
-
-
-_here = _Here()
-
-
 def threads():
     """Return how many threads oneDNN may use."""
     return primitive.context().library.omp_get_max_threads()
-
-
-def begin_thread():
-    """Let oneDNN compute in this thread alone, one of several that share the work."""
-    primitive.context().library.omp_set_num_threads(1)  # for what this thread calls
-    _here.alone = True
-
-
-@contextlib.contextmanager
-def alone():
-    """Do so inside a ``with`` block."""
-    library = primitive.context().library
-    before = library.omp_get_max_threads()
-    begin_thread()
-    try:
-        yield
-    finally:
-        _here.alone = False
-        library.omp_set_num_threads(before)
 
 
 def product(a, b, y, clip):
@@ -59,7 +28,7 @@ def product(a, b, y, clip):
     if a.ndim == 4 and b.shape[1] == 1:  # several with the same on their right are one, a high one
         a, b, y = (x.reshape(len(x), -1, x.shape[3]) for x in (a, b, y))
     arrays = a, b, y
-    key = ('levels', _here.alone) + tuple([(x.shape, x.strides) for x in arrays])
+    key = ('levels',) + tuple([(x.shape, x.strides) for x in arrays])
 
     def build():
         layouts = [primitive.strided(x.shape, [s // x.itemsize for s in x.strides])
@@ -86,5 +55,5 @@ def normalize(y, out):
             'dnnl_layer_normalization_forward_primitive_desc_create',
             (primitive.context().engine, dnnl.FORWARD_INFERENCE, flat, flat, None,
              VARIANCE_FLOOR, 0), [(dnnl.ARG_SRC, flat), (dnnl.ARG_DST, flat)])
-    primitive.cached(('pictures', _here.alone, shape), build).run(
+    primitive.cached(('pictures', shape), build).run(
         memory.address(y), memory.address(out))

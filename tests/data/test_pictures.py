@@ -1,5 +1,4 @@
 import gc
-import importlib
 import json
 import multiprocessing
 import os
@@ -136,11 +135,9 @@ def test_the_gpu_gives_what_the_cpu_gives(name, x, cpu):
 
 
 @pytest.fixture
-def three_threads(cpu, monkeypatch):
+def three_threads(monkeypatch):
     """Let even a few pictures be shared out, among threads and to be worked on one by one."""
-    kernels = pictures_cpu if cpu == 'numpy' else importlib.import_module(
-        'chainer_zoo.onednn.pictures')
-    monkeypatch.setattr(kernels, 'threads', lambda: 3)
+    monkeypatch.setattr(pictures_cpu, '_cores', lambda: 3)
     monkeypatch.setattr(pictures_cpu, '_SHARE', 1 << 16)
     monkeypatch.setattr(pictures_cpu, '_CHUNK', 1 << 17)
 
@@ -152,16 +149,6 @@ def test_threads_and_chunks_change_nothing(x, three_threads):
     for i in range(len(x)):
         alone = prepared.prepare(x[i:i + 1], [c[i:i + 1] for c in drawn], 128)[0]
         assert (abs(together[i] - alone) > 1e-5).mean() < 1e-3
-
-
-def test_onednn_has_its_threads_again_afterwards(x, cpu, three_threads):
-    if cpu == 'numpy':
-        pytest.skip('only oneDNN has threads of its own')
-    from chainer_zoo.onednn import primitive
-    library = primitive.context().library
-    before = library.omp_get_max_threads()
-    pictures.Pictures('big').test(x)
-    assert library.omp_get_max_threads() == before
 
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs a fork')
