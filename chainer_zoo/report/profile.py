@@ -123,6 +123,49 @@ def _step(model, optimizer, x, t, now):
     return np.diff([start, forward, backward, now()])
 
 
+def inside(step, steps=3):
+    """Find out how much of a step runs inside oneDNN.
+
+    Args:
+        step (callable): what is timed; it has run before.
+        steps (int): how many are averaged.
+
+    Returns:
+        tuple: seconds of a step; collections.Counter, seconds inside oneDNN by kind of primitive.
+    """
+    from chainer_zoo.onednn import primitive
+    with primitive.timed() as kinds:
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        seconds = time.perf_counter() - start
+    return seconds / steps, collections.Counter(
+        {kind: total / steps for kind, total in kinds.items()})
+
+
+def _inside_table(model, optimizer, x, t, steps, style):
+    """Return a table of what runs inside oneDNN in a training step and in an evaluation."""
+    def evaluate():
+        with chainer.using_config('train', False), chainer.no_backprop_mode():
+            model(x)
+
+    evaluate()
+    found = [inside(step, steps) for step in (
+        lambda: _step(model, optimizer, x, t, time.perf_counter), evaluate)]
+    wholes = [seconds for seconds, _ in found]
+    parts = {kind: [kinds[kind] for _, kinds in found]
+             for kind in set().union(*[kinds for _, kinds in found])}
+    parts = sorted(parts.items(), key=lambda item: -sum(item[1]))
+    together = [sum(kinds.values()) for _, kinds in found]
+    parts.append(('(together)', together))
+    parts.append(('(Python, NumPy, Chainer)', list(np.subtract(wholes, together))))
+    rows = [[name] + [text for part, whole in zip(seconds, wholes)
+                      for text in ('{:.2f}'.format(1e3 * part), '{:.1%}'.format(part / whole))]
+            for name, seconds in parts]
+    header = ['inside oneDNN', 'training ms', 'share', 'evaluation ms', 'share']
+    return table.render(header, rows, style, header[1:])
+
+
 def add_arguments(parser):
     """Add the command's flags to its parser."""
     parser.add_argument('--model', metavar='NAME', required=True,
@@ -194,4 +237,6 @@ def run(args):
             print('\n'.join('copied into another layout: {:g} arrays, {:.1f} MiB ({})'.format(
                 round(count, 2), size / 2. ** 20, why)
                 for why, (count, size) in found.copies.items()) or 'no array was copied')
+            print('\nThe same steps without a look at functions, which takes time itself:\n')
+            print(_inside_table(model, optimizer, x, t, args.steps, args.style))
     return 0

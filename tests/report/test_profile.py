@@ -44,6 +44,34 @@ def test_the_stages_of_a_sequence_are_rows():
     assert rows['Sequence'].calls == rows['SequenceGrad'].calls >= 3
 
 
+@pytest.mark.skipif(not onednn.is_available(), reason='oneDNN does not load')
+def test_what_runs_inside_onednn_is_found_and_no_more_than_the_step():
+    model = chainer_zoo.build('resnet', depth=8)
+    x = np.random.RandomState(0).uniform(-1, 1, (4, 3, 32, 32)).astype(np.float32)
+
+    def step():
+        model.cleargrads()
+        chainer.functions.sum(model(x)).backward()
+
+    with onednn.using(True):
+        step()
+        seconds, kinds = profile.inside(step, 2)
+    assert {'convolution forward', 'convolution backward data', 'convolution backward weights',
+            'batch normalization backward'} <= set(kinds)
+    assert min(kinds.values()) > 0 and sum(kinds.values()) < seconds
+    with onednn.using(False):
+        assert not profile.inside(step, 1)[1]
+
+
+@pytest.mark.skipif(not onednn.is_available(), reason='oneDNN does not load')
+def test_the_command_says_what_runs_inside_onednn(capsys):
+    assert main(['profile', '--model', 'resnet', '--option', 'depth=8', '--batch', '2',
+                 '--steps', '1', '--cpu', 'onednn']) == 0
+    lines = {line.split('  ')[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines['convolution backward weights'].endswith('0.00   0.0%')  # of an evaluation
+    assert '(Python, NumPy, Chainer)' in lines
+
+
 def test_the_command_prints_a_table(capsys):
     assert main(['profile', '--model', 'resnet', '--option', 'depth=8', '--batch', '2',
                  '--steps', '1', '--cpu', 'numpy']) == 0
