@@ -120,8 +120,11 @@ class Table(object):
         rows = used + sum(new for new, _ in missing)
         if rows * old > _CAPACITY and used:
             return Table(old).with_these(kinds)
-        room = self._room.pop() if self._room else ()
-        if not room or len(room[0]) < rows:
+        try:
+            room = self._room.pop()
+        except IndexError:  # another table has taken it
+            room = (),
+        if len(room[0]) < rows:
             room = tuple([np.empty((max(rows, 2 * used),) + array.shape[1:], dtype=array.dtype)
                           for array in (self.weights, self.windows)])
             room[0][:used] = self.weights
