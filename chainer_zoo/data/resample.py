@@ -97,9 +97,14 @@ def window(old, new, interpolation):
 class Table(object):
     """Matrices for N pixels, one below the other.
 
+    A table never changes, so threads share it without a lock: growing gives another one.
+
+    Args:
+        old (int): N, pixels before.
+
     Attributes:
-        weights (numpy.ndarray): float32 (M, N).
-        windows (numpy.ndarray): int (M, 2), the :func:`window` of each row.
+        weights (numpy.ndarray): float32 (M, N), read-only.
+        windows (numpy.ndarray): int (M, 2), the :func:`window` of each row, read-only.
         start (dict): Row in which the matrix for (new, interpolation) begins.
     """
 
@@ -107,7 +112,7 @@ class Table(object):
         self.weights = np.empty((0, old), dtype=np.float32)
         self.windows = np.empty((0, 2), dtype=int)
         self.start = {}
-        # Memory with room behind the rows, for the one table that takes it from here.
+        # Memory with room behind the rows. Only one of the tables that grow from this may have it.
         self._room = [(self.weights, self.windows)]
         self._sent = {}
 
@@ -139,6 +144,7 @@ class Table(object):
             table.weights[used:end] = matrix(old, *kind)
             table.windows[used:end] = np.transpose(window(old, *kind))
             used = end
+        table.weights.flags.writeable = table.windows.flags.writeable = False
         return table
 
     def weights_on(self, device):
@@ -149,7 +155,7 @@ class Table(object):
         return self._sent[key]
 
 
-_tables = {}
+_tables = {}  # by pixels before
 
 
 def table(old, crop, size, interpolation, top, left, flip):
@@ -165,7 +171,7 @@ def table(old, crop, size, interpolation, top, left, flip):
         tuple: :class:`Table`; int (B, S) for the rows of each picture; int (B, S) for its columns.
     """
     kinds = list(zip(size.tolist(), interpolation.tolist()))
-    # A thread that replaces another's table replaces one that the other still has.
+    # Of two threads that come here at once, one's table is not kept; it still has that itself.
     found = _tables[old] = (_tables.get(old) or Table(old)).with_these(kinds)
     start = np.array([found.start[kind] for kind in kinds])
     pixels = np.arange(crop)

@@ -55,5 +55,4 @@ def normalize(y, out):
             'dnnl_layer_normalization_forward_primitive_desc_create',
             (primitive.context().engine, dnnl.FORWARD_INFERENCE, flat, flat, None,
              VARIANCE_FLOOR, 0), [(dnnl.ARG_SRC, flat), (dnnl.ARG_DST, flat)])
-    primitive.cached(('pictures', shape), build).run(
-        memory.address(y), memory.address(out))
+    primitive.cached(('pictures', shape), build).run(memory.address(y), memory.address(out))

@@ -308,7 +308,7 @@ class Primitive(object):
 
 @contextlib.contextmanager
 def timed():
-    """Time every primitive that runs inside a ``with`` block.
+    """Time every primitive that runs during a ``with`` block, in any thread.
 
     Yields:
         collections.Counter: seconds, by the library's name for what runs.

@@ -68,9 +68,18 @@ def test_a_table_grows_into_another_one():
 
 
 def test_two_tables_that_grow_from_one_do_not_share_their_rows():
-    table = resample.Table(32).with_these(KINDS[:1]).with_these(KINDS[:2])  # has room for more
-    one, other = table.with_these(KINDS[2:3]), table.with_these(KINDS[3:])
-    assert holds(one, KINDS[:3]) and holds(other, KINDS[:2] + KINDS[3:]) and holds(table, KINDS[:2])
+    first = [(200, 'bilinear')]
+    table = resample.Table(32).with_these(first).with_these(KINDS[:1])  # has room for 160 rows
+    one, other = table.with_these(KINDS[1:2]), table.with_these(KINDS[2:])
+    assert np.shares_memory(one.weights, table.weights)
+    assert holds(table, first + KINDS[:1])
+    assert holds(one, first + KINDS[:2]) and holds(other, first + KINDS[:1] + KINDS[2:])
+
+
+@pytest.mark.parametrize('name', ['weights', 'windows'])
+def test_a_table_cannot_be_written_to(name):
+    with pytest.raises(ValueError):
+        getattr(resample.Table(32).with_these(KINDS), name)[0, 0] = 1
 
 
 def test_a_table_does_not_grow_without_end(monkeypatch):
