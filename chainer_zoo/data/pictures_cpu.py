@@ -6,10 +6,8 @@ used before. There are two ways to do it: :func:`product` and :func:`normalize` 
 and those of :mod:`chainer_zoo.onednn.pictures`, which pass over them less often.
 """
 import collections
-import concurrent.futures
 import functools
 import math
-import os
 import sys
 import threading
 import weakref
@@ -17,6 +15,7 @@ import weakref
 import numpy as np
 
 from chainer_zoo import onednn
+from chainer_zoo import threads
 from chainer_zoo.data import resample
 
 # Added to a picture's variance, so that an almost even picture is not blown up to pure noise.
@@ -105,7 +104,8 @@ def prepare(x, choices, out):
         choices (chainer_zoo.data.pictures.Choices): What to do with each picture.
         out (numpy.ndarray): float32 (B, 3, S, S) in C order.
     """
-    shares, together = min(_cores(), max(1, out.size // _SHARE)), max(1, _CHUNK // out[0].size)
+    shares = min(threads.limit(), max(1, out.size // _SHARE))
+    together = max(1, _CHUNK // out[0].size)
     kernels = sys.modules[__name__]
     if onednn.is_enabled():
         from chainer_zoo.onednn import pictures as kernels  # which needs the library
@@ -124,31 +124,11 @@ def prepare(x, choices, out):
             right = _columns(table, _of(columns, part))
             left, used = _blocks(table, _of(rows, part), crop)
             ours = out[part]
-            for some in _cut(len(ours), -(-len(ours) // together)):
+            for some in threads.cut(len(ours), -(-len(ours) // together)):
                 _resize(y[some], _of(right, some), _of(left, some), _of(used, some), clip, kernels,
                         ours[some])
 
-    parts = _cut(len(x), shares)
-    others = [_executor().submit(work, part) for part in parts[1:]]
-    work(parts[0])
-    for other in others:
-        other.result()
-
-
-def _cut(length, n):
-    """Return ``n`` slices of about the same length, at least 1."""
-    n = min(n, length)
-    bounds = [i * length // n for i in range(n + 1)]
-    return list(map(slice, bounds, bounds[1:]))
-
-
-@functools.lru_cache(maxsize=None)
-def _executor():
-    return concurrent.futures.ThreadPoolExecutor(_cores(), 'pictures')
-
-
-if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(after_in_child=_executor.cache_clear)  # a child has none of the threads
+    threads.each(threads.cut(len(x), shares), work)
 
 
 def _stretch_part(x):
@@ -213,13 +193,6 @@ def _resize(y, columns, rows, used, clip, kernels, out):
 def _divisor(number, limit):
     """Return the largest divisor of ``number`` up to ``limit``."""
     return max(d for d in range(1, limit + 1) if number % d == 0)
-
-
-def _cores():
-    """Return how many cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def product(a, b, y, clip):

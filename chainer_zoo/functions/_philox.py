@@ -13,10 +13,9 @@ element, so that whoever needs it again, on whatever device, computes it again:
 
 :data:`source` is the same in CUDA; a kernel computes one block and serves eight lanes with it.
 """
-import concurrent.futures
-import os
-
 import numpy as np
+
+from chainer_zoo import threads
 
 #: Lanes of 32 bits in one block.
 LANES = 8
@@ -140,28 +139,14 @@ def chunks(shape):
             for start in range(0, shape[0], step)]
 
 
-def _threads():
-    """Return how many threads may compute: OMP_NUM_THREADS, else the processors we may use."""
-    chosen = os.environ.get('OMP_NUM_THREADS', '')
-    if chosen.isdigit() and int(chosen) > 0:
-        return int(chosen)
-    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def for_chunks(shape, work):
     """Call ``work(rows, start)`` for each of :func:`chunks`, in threads where that is worth it.
 
-    NumPy lets go of Python's lock while it draws words and multiplies. What a piece gets depends
-    on its elements' indices alone, so the threads change no result.
+    What a piece gets depends on its elements' indices alone, so the threads change no result.
     """
     pieces = chunks(shape)
-    threads = min(_threads(), len(pieces) // 4)
-    if threads < 2:
-        for rows, start in pieces:
+
+    def work_on(some):
+        for rows, start in pieces[some]:
             work(rows, start)
-        return
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(lambda piece: work(*piece), pieces):
-            pass  # an error in a thread is raised here
+    threads.each(threads.cut(len(pieces), min(threads.limit(), len(pieces) // 4)), work_on)

@@ -14,6 +14,7 @@ import chainer_zoo
 from chainer_zoo import data
 from chainer_zoo import devices
 from chainer_zoo import onednn
+from chainer_zoo import threads
 from chainer_zoo.data import cifar10, pictures, pictures_cpu, resample
 from chainer_zoo.errors import UserError
 
@@ -137,7 +138,7 @@ def test_the_gpu_gives_what_the_cpu_gives(name, x, cpu):
 @pytest.fixture
 def three_threads(monkeypatch):
     """Let even a few pictures be shared out, among threads and to be worked on one by one."""
-    monkeypatch.setattr(pictures_cpu, '_cores', lambda: 3)
+    monkeypatch.setattr(threads, 'limit', lambda: 3)
     monkeypatch.setattr(pictures_cpu, '_SHARE', 1 << 16)
     monkeypatch.setattr(pictures_cpu, '_CHUNK', 1 << 17)
 

@@ -144,23 +144,6 @@ def test_masks_do_not_depend_on_how_the_work_is_cut_and_shared(monkeypatch):
             np.testing.assert_array_equal(Dropout(0.3, KEY).apply((x,))[0].array, expected)
 
 
-def test_an_error_in_a_thread_is_raised(monkeypatch):
-    monkeypatch.setenv('OMP_NUM_THREADS', '2')
-
-    def work(rows, start):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        _philox.for_chunks((10 ** 6,), work)
-
-
-@pytest.mark.parametrize('given,threads', [('3', 3), ('', None), ('0', None), ('many', None)])
-def test_threads_follow_the_environment(monkeypatch, given, threads):
-    monkeypatch.setenv('OMP_NUM_THREADS', given)
-    found = _philox._threads()
-    assert found == threads if threads else found >= 1
-
-
 def test_float16_is_rounded_once():
     x, f = np.random.RandomState(0).standard_normal((2, 4, 3, 8, 8)).astype('e')
     y, = Swapout(0.2, 0.4, KEY).apply((x, f))

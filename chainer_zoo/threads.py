@@ -1,0 +1,49 @@
+"""Work that NumPy does, shared out among threads of this process.
+
+NumPy lets go of Python's lock while it computes, so they run at the same time. Each gets one large
+part: threads that take turns with small ones wait for the lock longer than they compute.
+"""
+import concurrent.futures
+import functools
+import os
+
+
+def limit():
+    """Return how many threads may compute: OMP_NUM_THREADS, else the processors we may use."""
+    chosen = os.environ.get('OMP_NUM_THREADS', '')
+    if chosen.isdigit() and int(chosen) > 0:
+        return int(chosen)
+    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cut(length, n):
+    """Return slices of about the same length that make up ``length``: ``n``, or one for each."""
+    n = max(1, min(n, length))
+    bounds = [i * length // n for i in range(n + 1)]
+    return list(map(slice, bounds, bounds[1:]))
+
+
+def each(parts, work):
+    """Call ``work(part)`` for each of ``parts`` (list), at the same time; the first one here.
+
+    Raises:
+        Exception: what one of them raises, once all are done.
+    """
+    others = [_executor().submit(work, part) for part in parts[1:]]
+    try:
+        work(parts[0])
+    finally:
+        concurrent.futures.wait(others)
+    for other in others:
+        other.result()
+
+
+@functools.lru_cache(maxsize=None)
+def _executor():
+    return concurrent.futures.ThreadPoolExecutor(limit(), 'chainer_zoo')
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_executor.cache_clear)  # a child has none of the threads
