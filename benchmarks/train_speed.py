@@ -57,12 +57,14 @@ class Chainer(object):
         import chainer_zoo
         import chainer
         from chainer_zoo import onednn as engine
+        from chainer_zoo.training import optimizer
         self.chainer = chainer
         if onednn:
             engine.enable()
         np.random.seed(0)
         self.model = chainer_zoo.build(name, **options)
-        self.optimizer = chainer.optimizers.MomentumSGD(LEARNING_RATE, MOMENTUM)
+        kind = optimizer.MomentumSGD if onednn else chainer.optimizers.MomentumSGD
+        self.optimizer = kind(LEARNING_RATE, MOMENTUM)
         self.optimizer.setup(self.model)
         self.optimizer.add_hook(chainer.optimizer_hooks.WeightDecay(WEIGHT_DECAY))
 

@@ -1,9 +1,62 @@
 """From a recipe to Chainer's optimizer."""
 from chainer import optimizer_hooks
 from chainer import optimizers
+from chainer.optimizers.momentum_sgd import MomentumSGDRule
+import numpy as np
 
 
-class SkippingMomentumSGD(optimizers.MomentumSGD):
+def _is_float32(*arrays):
+    return all([type(x) is np.ndarray and x.dtype == np.float32 for x in arrays])
+
+
+class _Rule(MomentumSGDRule):
+    """Chainer's rule, in half the time for a small float32 parameter on a CPU."""
+
+    def update(self, param):
+        v = self.state and self.state.get('v')
+        hyper = self.hyperparam
+        lr, momentum = hyper.lr, hyper.momentum
+        if (param.layout is not None or not _is_float32(param.array, param.grad, v)
+                or not (self.enabled and type(lr) is type(momentum) is float)
+                or param._loss_scale is not None
+                or self._hookable._pre_update_hooks or self._hookable._post_update_hooks):
+            super(_Rule, self).update(param)
+            return
+        self.t += 1
+        x = param.array
+        np.multiply(v, np.float32(momentum), v)
+        v -= param.grad * np.float32(lr)
+        np.add(x, v, x)
+
+
+class MomentumSGD(optimizers.MomentumSGD):
+    """Chainer's momentum SGD, with less Python for each parameter.
+
+    What Chainer does around the arithmetic is a hundredth of a training step of ResNet-110 on a
+    CPU. The arithmetic is its own, in its order, so all numbers are the same.
+    """
+
+    def create_update_rule(self):
+        return _Rule(self.hyperparam)
+
+    def reallocate_cleared_grads(self):
+        if any([param.grad is None for param in self.target.params()]):
+            super(MomentumSGD, self).reallocate_cleared_grads()
+
+    def call_hook(self, hook):
+        if type(hook) is not optimizer_hooks.WeightDecay or type(hook.rate) is not float:
+            super(MomentumSGD, self).call_hook(hook)
+            return
+        rate = np.float32(hook.rate)
+        for param in self.target.params():
+            grad = param.grad
+            if _is_float32(param.array, grad) and param._loss_scale is None:
+                grad += param.array * rate
+            else:
+                hook(param.update_rule, param)
+
+
+class SkippingMomentumSGD(MomentumSGD):
     """Momentum SGD that leaves parameters without a gradient alone.
 
     When a block is dropped for a batch its parameters have no gradient. Chainer's momentum SGD
@@ -39,7 +92,7 @@ def make_optimizer(recipe, model, lr=None, mixed16=False):
         # Inception-v4, section 4; epsilon inside the root, as in TensorFlow, which the paper used
         optimizer = optimizers.RMSprop(alpha=0.9, eps=1.0, eps_inside_sqrt=True)
     else:
-        kind = SkippingMomentumSGD if recipe.skip_dropped else optimizers.MomentumSGD
+        kind = SkippingMomentumSGD if recipe.skip_dropped else MomentumSGD
         optimizer = kind(momentum=recipe.momentum)
     if mixed16:
         optimizer.use_fp32_update()

@@ -1,12 +1,16 @@
 """From a recipe to updates."""
 import chainer
+from chainer.optimizer_hooks import Lasso
+from chainer.optimizer_hooks import WeightDecay
 import numpy as np
 import pytest
 
 import chainer_zoo
 from chainer_zoo.catalog import Recipe
 from chainer_zoo.training.optimizer import make_optimizer
+from chainer_zoo.training.optimizer import MomentumSGD
 from chainer_zoo.training.optimizer import set_rate
+from chainer_zoo.training.optimizer import SkippingMomentumSGD
 
 
 class Two(chainer.Chain):
@@ -33,6 +37,45 @@ def test_one_update_by_hand():
     # v = -0.5 * (1 + 0.1 * 1) = -0.55; then v = 0.9 * -0.55 - 0.5 * (1 + 0.1 * 0.45)
     assert float(optimizer.target.a.array[0]) == pytest.approx(
         1 - 0.55 + (0.9 * -0.55 - 0.5 * (1 + 0.1 * 0.45)), rel=1e-6)
+
+
+class Several(chainer.Chain):
+    """Parameters of several shapes and types."""
+
+    def __init__(self, seed):
+        super(Several, self).__init__()
+        random = np.random.RandomState(seed)
+        with self.init_scope():
+            for i, (shape, dtype) in enumerate((
+                    ((4, 3, 3, 3), 'f'), ((7,), 'f'), ((1, 1, 1, 1), 'f'), ((5, 2), 'd'))):
+                array = random.standard_normal(shape).astype(dtype)
+                setattr(self, 'p{}'.format(i), chainer.Parameter(array))
+
+
+@pytest.mark.parametrize('kind', [MomentumSGD, SkippingMomentumSGD])
+@pytest.mark.parametrize('rates', [(0.1, 0.01), (np.float64(0.1), np.float64(0.01))])
+@pytest.mark.parametrize('hook', [None, WeightDecay, Lasso])
+def test_the_updates_are_those_of_chainer(kind, rates, hook):
+    """To the last bit, whatever parameters, rates and hooks there are."""
+    made = []
+    for optimizer in kind(momentum=0.9), chainer.optimizers.MomentumSGD(momentum=0.9):
+        model = Several(0)
+        optimizer.setup(model)
+        if hook is not None:
+            optimizer.add_hook(hook(1e-3))
+        model.p1.update_rule.add_hook(WeightDecay(1e-2))
+        model.p2.update_rule.enabled = False
+        for step in range(4):
+            optimizer.lr = rates[step // 2]
+            if step == 3:
+                model.p0.update_rule.hyperparam.lr = 0.5
+            for param, other in zip(model.params(), Several(step + 1).params()):
+                param.grad = other.array
+            optimizer.update()
+        made.append(sum([[p.array, p.grad, p.update_rule.state['v'], p.update_rule.t]
+                         for p in model.params() if p is not model.p2], []) + [model.p2.array])
+    for ours, theirs in zip(*made):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_what_was_dropped_keeps_its_value_and_its_momentum():
