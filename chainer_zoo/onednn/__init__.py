@@ -111,13 +111,15 @@ def note(node, taken):
         listener.node(node, taken)
 
 
-def part(name, function, *args):
-    """Return ``function(*args)``, the part of a node that is called ``name``."""
+def part(prefix, stage, function, *args):
+    """Return ``function(*args)``, the part of a node that is called ``prefix + stage.name``."""
+    if not listeners:
+        return function(*args)
     for listener in listeners:
         listener.begin()
     result = function(*args)
     for listener in listeners:
-        listener.end(name)
+        listener.end(prefix + stage.name)
     return result
 
 

@@ -79,7 +79,7 @@ class _Convolution(object):
             if reorder is None:
                 return plain, b
             W_ordered = memory.empty((layout.size // 4,))
-            reorder.run(memory.address(plain), memory.address(W_ordered))
+            reorder.run(plain, W_ordered)
             return W_ordered, b
         return weights.kept((self.name, kind, W.name if derived else None),
                             W.sources if derived else (W,), order)
@@ -104,7 +104,7 @@ class _Convolution(object):
         W, derived_b = self._weights(('weights', with_bias, then), W, run.layouts[1])
         if with_bias:
             arrays.insert(0, b if derived_b is None else derived_b)
-        run.run(*[memory.address(a) for a in [x, W, y] + arrays])
+        run.run(x, W, y, *arrays)
         return y
 
     def _data(self):
@@ -122,7 +122,7 @@ class _Convolution(object):
         run = self._data()
         gx = memory.empty_channels_last(x_shape)
         W, _ = self._weights('weights for data', W, run.layouts[1])
-        run.run(memory.address(gx), memory.address(W), memory.address(gy))
+        run.run(gx, W, gy)
         return gx
 
     def _gradient(self, with_bias):
@@ -144,12 +144,9 @@ class _Convolution(object):
         layout = run.layouts[1]
         reorder = self._reorder('gradient order', layout, self._w_plain)
         gW_ordered = gW if reorder is None else memory.empty((layout.size // 4,))
-        addresses = [memory.address(x), memory.address(gW_ordered), memory.address(gy)]
-        if with_bias:
-            addresses.append(memory.address(gb))
-        run.run(*addresses)
+        run.run(x, gW_ordered, gy, *[gb] * with_bias)
         if reorder is not None:
-            reorder.run(memory.address(gW_ordered), memory.address(gW))
+            reorder.run(gW_ordered, gW)
         return gW, gb
 
     def takes(self, with_bias):

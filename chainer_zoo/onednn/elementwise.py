@@ -22,13 +22,13 @@ def relu(x):
     """Return max(x, 0) in the layout of float32 array ``x``."""
     x = memory.to_dense(x, 'ReLU')
     y = memory.empty_like(x)
-    _relu(x.size).run(memory.address(x), memory.address(y))
+    _relu(x.size).run(x, y)
     return y
 
 
 def relu_in_place(x):
     """Overwrite dense float32 array ``x`` by max(x, 0)."""
-    _relu(x.size).run(memory.address(x), memory.address(x))
+    _relu(x.size).run(x, x)
 
 
 def relu_gradient(y, gy):
@@ -45,8 +45,7 @@ def relu_gradient(y, gy):
              _relu(y.size)),
             [(dnnl.ARG_DST, flat), (dnnl.ARG_DIFF_DST, flat), (dnnl.ARG_DIFF_SRC, flat)])
     gx = memory.empty_like(y)
-    primitive.cached(('relu gradient', y.size), build).run(
-        memory.address(y), memory.address(gy), memory.address(gx))
+    primitive.cached(('relu gradient', y.size), build).run(y, gy, gx)
     return gx
 
 
@@ -75,8 +74,7 @@ def add(xs, relu=False):
              (ctypes.c_void_p * n)(*[flat.handle] * n)),
             [(dnnl.ARG_MULTIPLE_SRC + i, flat) for i in range(n)] + [(dnnl.ARG_DST, flat)])
     y = memory.empty_like(first)
-    primitive.cached(('sum', n, size, relu), build).run(
-        *[memory.address(x) for x in xs] + [memory.address(y)])
+    primitive.cached(('sum', n, size, relu), build).run(*xs + [y])
     return y
 
 
@@ -113,8 +111,7 @@ def prelu(x, W):
     x = _prelu_order(x, 'PReLU')
     W = np.ascontiguousarray(W)
     y = memory.empty_like(x)
-    primitive.cached(('prelu', x.shape), lambda: _PReLU(x.shape)).forward.run(
-        memory.address(x), memory.address(W), memory.address(y))
+    primitive.cached(('prelu', x.shape), lambda: _PReLU(x.shape)).forward.run(x, W, y)
     return y
 
 
@@ -125,8 +122,7 @@ def prelu_gradient(x, W, gy):
     W = np.ascontiguousarray(W)
     gx = memory.empty_like(x)
     gW = memory.empty(W.shape)
-    primitive.cached(('prelu', x.shape), lambda: _PReLU(x.shape)).backward.run(
-        *[memory.address(a) for a in (x, W, gx, gW, gy)])
+    primitive.cached(('prelu', x.shape), lambda: _PReLU(x.shape)).backward.run(x, W, gx, gW, gy)
     zero = x == 0
     if zero.any():  # where the two libraries take the derivative from different sides
         np.copyto(gx, gy, where=zero)

@@ -23,8 +23,7 @@ def concat(xs):
             [(dnnl.ARG_MULTIPLE_SRC + i, layout) for i, layout in enumerate(layouts)]
             + [(dnnl.ARG_DST, y)])
     y = memory.empty_channels_last(shape)
-    primitive.cached(('concat', shapes), build).run(
-        *[memory.address(x) for x in xs] + [memory.address(y)])
+    primitive.cached(('concat', shapes), build).run(*xs + [y])
     return y
 
 
@@ -45,7 +44,7 @@ def split(x, bounds):
             primitive.cached(('split', x.shape, shape), lambda: primitive.reorder(
                 primitive.strided(shape, (h * w * c, 1, w * c, c)),
                 primitive.channels_last(shape)),
-            ).run(memory.address(x) + 4 * start, memory.address(y))
+            ).run(x[:, start:stop], y)
         pieces.append(y)
     return tuple(pieces)
 
@@ -84,7 +83,7 @@ def residual_add(h, x, stride):
     y = memory.copy(h)
     primitive.cached(('residual add', h.shape, x.shape, stride), lambda: primitive.reorder(
         _picked(x.shape, stride), _first_channels(h.shape, x.shape[1]), [primitive.SUM]),
-    ).run(memory.address(x), memory.address(y))
+    ).run(x, y)
     return y
 
 
@@ -103,7 +102,7 @@ def add_in_place(y, x):
     strides = tuple([s // 4 for s in x.strides])
     primitive.cached(('add in place', x.shape, strides), lambda: primitive.reorder(
         primitive.strided(x.shape, strides), primitive.channels_last(x.shape), [primitive.SUM]),
-    ).run(memory.address(x), memory.address(y))
+    ).run(x, y)
 
 
 def shortcut_gradient(gy, x_shape, stride):
@@ -119,5 +118,5 @@ def shortcut_gradient(gy, x_shape, stride):
     gx.fill(0)
     primitive.cached(('shortcut gradient', gy.shape, x_shape, stride), lambda: primitive.reorder(
         _first_channels(gy.shape, x_shape[1]), _picked(x_shape, stride)),
-    ).run(memory.address(gy), memory.address(gx))
+    ).run(gy, gx)
     return gx

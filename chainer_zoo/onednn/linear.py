@@ -47,5 +47,5 @@ def product(a, b, bias=None):
     arrays = [a, b, y]
     if bias is not None:
         arrays.append(memory.to_contiguous(bias, 'bias'))
-    primitive.cached(key, build).run(*[memory.address(x) for x in arrays])
+    primitive.cached(key, build).run(*arrays)
     return y

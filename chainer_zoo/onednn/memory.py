@@ -29,31 +29,28 @@ copied_bytes = collections.Counter()  # (function, reason) -> bytes of them
 class _Lease(np.ndarray):
     """The memory of a pooled array. When nothing views it any more it returns to its pool."""
 
-    raw = None
+    __slots__ = 'start', 'returned'  # where it starts, and the pool's list of such pieces
 
     def __del__(self):
-        raw = self.raw
-        if raw is not None:
-            self.raw = None
-            returned, piece = raw
-            returned.append(piece)
+        returned = getattr(self, 'returned', None)  # a view of this class owns nothing
+        if returned is not None:
+            returned.append(self.start)
 
 
 class Pool(object):
-    """One large stretch of address space, handed out in pieces, best fit first.
+    """One large stretch of address space, handed out in pieces.
 
     Pages are the system's until they are first used, and stay ours afterwards, so the memory that
-    is taken is about the most that was in use at one time. Freed neighbours are joined.
+    is taken is about the most that was in use at one time. A piece that was returned serves the
+    next array of its size as it is. Where there is none, all that were returned are joined with
+    their free neighbours, and the stretch that fits best is cut.
 
     Args:
         capacity (int): bytes of address space; None for as much as the machine has memory. What
             does not fit comes from NumPy.
 
     Attributes:
-        in_use (int): bytes of live arrays, as far as the pool has noticed.
         top (int): bytes that have ever been handed out, the end of what may be in memory.
-        hits (int): arrays that got memory used before.
-        misses (int): arrays that got memory from the system.
     """
 
     def __init__(self, capacity=None):
@@ -64,14 +61,14 @@ class Pool(object):
 
     def _start(self):
         self._lock = threading.Lock()
-        # A lease may end at any moment, inside a garbage collection too. It is only put here, and
-        # sorted in when the pool next allocates.
-        self.returned = collections.deque()
+        # A lease may end at any moment, inside a garbage collection too. So its piece is only put
+        # here, by size: where it starts. No list is ever replaced, as leases refer to them.
+        self._returned = {}
         self._map = None
         self._sizes = []  # of free stretches, sorted: (size, start)
         self._by_start = {}  # start -> size
         self._by_end = {}  # end -> size
-        self.in_use = self.top = self.hits = self.misses = 0
+        self.top = 0
 
     def _open(self):
         try:
@@ -107,10 +104,13 @@ class Pool(object):
         del self._sizes[bisect.bisect_left(self._sizes, (size, start))]
 
     def _collect(self):
-        while self.returned:
-            start, size = self.returned.popleft()
-            self.in_use -= size
-            self._add(start, size)
+        """Join what was returned with what is free."""
+        for size, starts in self._returned.items():
+            while starts:
+                try:
+                    self._add(starts.pop(), size)
+                except IndexError:  # another thread has taken it for an array
+                    break
 
     def _take(self, size):
         """Return where ``size`` free bytes start, None where there is no room."""
@@ -121,9 +121,7 @@ class Pool(object):
             del self._by_end[start + found]
             if found > size:
                 self._add(start + size, found - size)
-            self.hits += 1
             return start
-        self.misses += 1
         start = self.top
         last = self._by_end.get(start)  # grow the free stretch at the end, if there is one
         if last is not None:
@@ -142,17 +140,28 @@ class Pool(object):
         # The odd number of cache lines keeps arrays of a round size from starting at addresses
         # that a cache maps to one place.
         size = ((nbytes + 63) & ~63) + 5 * 64
-        with self._lock:
-            self._collect()
-            if self._map is None:
-                self._open()
-            start = self._take(size) if self._map else None
+        returned = self._returned.get(size)
+        try:
+            start = returned.pop()  # the last one: the cache may still hold it
+        except (AttributeError, IndexError):  # there is none
+            with self._lock:
+                returned = self._returned.setdefault(size, [])
+                self._collect()
+                if self._map is None:
+                    self._open()
+                start = self._take(size) if self._map else None
             if start is None:
                 return np.empty(nbytes, np.uint8)
-            self.in_use += size
         lease = np.ndarray.__new__(_Lease, (size,), np.uint8, self._map, start)
-        lease.raw = (self.returned, (start, size))
+        lease.start, lease.returned = start, returned
         return lease
+
+    @property
+    def in_use(self):
+        """int: bytes of live arrays."""
+        with self._lock:
+            self._collect()
+            return self.top - sum(size for size, _ in self._sizes)
 
     def clear(self):
         """Give all free memory back to the system."""
@@ -190,11 +199,11 @@ def empty(shape, strides=None):
     size = _ITEM
     for n in shape:
         size *= n
-    if size < _SMALL:
-        buffer = np.empty(size, np.uint8)
-    else:
-        buffer = pool.allocate(size)
-    return np.ndarray(shape, np.float32, buffer, 0, strides)
+    if size >= _SMALL:
+        return np.ndarray(shape, np.float32, pool.allocate(size), 0, strides)
+    if strides is None:
+        return np.empty(shape, np.float32)
+    return np.ndarray(shape, np.float32, np.empty(size, np.uint8), 0, strides)
 
 
 def empty_channels_last(shape):
@@ -222,11 +231,6 @@ def is_plain(*arrays):
     return True
 
 
-def address(x):
-    """Return the address of the first element of array ``x``."""
-    return x.__array_interface__['data'][0]
-
-
 def _count(x, why):
     copies[why] += 1
     copied_bytes[why] += x.nbytes
@@ -244,7 +248,7 @@ def _copy(x, y):
         return
     primitive.cached(('copy', x.shape, source, target), lambda: primitive.reorder(
         primitive.strided(x.shape, source), primitive.strided(x.shape, target)),
-    ).run(address(x), address(y))
+    ).run(x, y)
 
 
 def copy(x):

@@ -189,7 +189,7 @@ def forward(x, gamma, beta, eps, relu):
     if fused:
         workspace = memory.empty((-(-run.layouts[-1].size // 4),))
         arrays.append(workspace)
-    run.run(*[memory.address(a) for a in arrays])
+    run.run(*arrays)
     if relu and not fused:
         elementwise.relu_in_place(y)
     return y.reshape(x.shape) if x.ndim == 2 else y, mean, var, workspace
@@ -217,7 +217,7 @@ def backward(x, gamma, mean, var, gy, eps, y=None, workspace=None):
     ggamma, gbeta = memory.empty(gamma.shape), memory.empty(gamma.shape)
     arrays = [x4, mean, var, gamma, gy4, gx, ggamma, gbeta] + [workspace] * relu
     run = normalization.backward if k == 1 else normalization.backward_fixed
-    run.run(*[memory.address(a) for a in arrays])
+    run.run(*arrays)
     if k > 1:
         # What x does to mean and variance is a straight line in x for each channel.
         ggamma, gbeta = (g.reshape(k, -1).sum(axis=0) for g in (ggamma, gbeta))
@@ -226,7 +226,7 @@ def backward(x, gamma, mean, var, gy, eps, y=None, workspace=None):
         a = -gamma * inv_std * inv_std * np.tile(ggamma, k) / count
         b = -gamma * inv_std * np.tile(gbeta, k) / count - a * mean
         a, b = a.astype(np.float32), b.astype(np.float32)
-        normalization.line.run(*[memory.address(array) for array in (x4, a, gx, b)])
+        normalization.line.run(x4, a, gx, b)
     return gx.reshape(x.shape) if x.ndim == 2 else gx, ggamma, gbeta
 
 
@@ -252,8 +252,7 @@ def _statistics(x, y, shape, k, eps):
     Each of the k pixels that :func:`_vector_shape` takes for one gives its own, which are joined.
     """
     means, variances = memory.empty((shape[1],)), memory.empty((shape[1],))
-    _get(shape, eps, False).statistics.run(
-        *[memory.address(a) for a in (x, y, means, variances)])
+    _get(shape, eps, False).statistics.run(x, y, means, variances)
     means, variances = means.reshape(k, -1), variances.reshape(k, -1)
     mean = means.mean(axis=0)
     return mean, (variances + np.square(means - mean)).mean(axis=0)
@@ -264,7 +263,7 @@ def _run_fixed(x, y, gamma, beta, mean, var, eps, relu):
     shape, k = _vector_shape(x.shape)
     arrays = [x, y] + [memory.to_contiguous(a, 'batch normalization statistics') if k == 1 else
                        np.tile(a, k) for a in (mean, var, gamma, beta)]
-    _get(shape, eps, relu).fixed.run(*[memory.address(a) for a in arrays])
+    _get(shape, eps, relu).fixed.run(*arrays)
 
 
 def fixed(x, gamma, beta, mean, var, eps, relu):

@@ -1,7 +1,6 @@
 """What :mod:`chainer_zoo.data.pictures_cpu` computes of pictures, with oneDNN."""
 from chainer_zoo.data.pictures_cpu import VARIANCE_FLOOR
 from chainer_zoo.onednn import library as dnnl
-from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
 
 # Rounds half up. oneDNN rounds half to even; a number of 0 to 255 with a little more than half of
@@ -38,7 +37,7 @@ def product(a, b, y, clip):
             'dnnl_matmul_primitive_desc_create',
             (primitive.context().engine, layouts[0], layouts[1], None, layouts[2]),
             list(zip((dnnl.ARG_SRC, dnnl.ARG_WEIGHTS, dnnl.ARG_DST), layouts)), _LEVELS)
-    primitive.cached(key, build).run(*[memory.address(x) for x in arrays])
+    primitive.cached(key, build).run(*arrays)
 
 
 def normalize(y, out):
@@ -55,4 +54,4 @@ def normalize(y, out):
             'dnnl_layer_normalization_forward_primitive_desc_create',
             (primitive.context().engine, dnnl.FORWARD_INFERENCE, flat, flat, None,
              VARIANCE_FLOOR, 0), [(dnnl.ARG_SRC, flat), (dnnl.ARG_DST, flat)])
-    primitive.cached(('pictures', shape), build).run(memory.address(y), memory.address(out))
+    primitive.cached(('pictures', shape), build).run(y, out)

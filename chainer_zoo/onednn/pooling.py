@@ -71,7 +71,7 @@ def forward(kind, x, y_hw, ksize, stride, pad):
     if pooling.workspace_size:
         workspace = memory.empty((-(-pooling.workspace_size // 4),))
         arrays.append(workspace)
-    pooling.forward.run(*[memory.address(a) for a in arrays])
+    pooling.forward.run(*arrays)
     return y, workspace
 
 
@@ -89,7 +89,7 @@ def backward(kind, gy, workspace, x_shape, ksize, stride, pad):
     gy = memory.to_channels_last(gy, 'pooling gradient')
     gx = memory.empty_channels_last(x_shape)
     arrays = [gx, gy] + ([] if workspace is None else [workspace])
-    pooling.backward.run(*[memory.address(a) for a in arrays])
+    pooling.backward.run(*arrays)
     return gx
 
 

@@ -39,7 +39,7 @@ class Sequence(function_node.FunctionNode):
         self.retain_inputs(range(len(inputs)))
         y = inputs[0]
         for stage, parameters in self._each(inputs):
-            y = onednn.part(stage.name, stage.forward, y, *parameters)
+            y = onednn.part('', stage, stage.forward, y, *parameters)
         return y,
 
     def _each(self, inputs):
@@ -56,7 +56,13 @@ class Sequence(function_node.FunctionNode):
         return y
 
     def backward(self, indexes, grad_outputs):
-        return SequenceGrad(self, indexes).apply(self.get_retained_inputs() + grad_outputs)
+        gradient = SequenceGrad(self, indexes)
+        if chainer.config.enable_backprop or chainer.get_function_hooks() or chainer.is_debug():
+            return gradient.apply(self.get_retained_inputs() + grad_outputs)
+        # What Chainer does for a node serves only those, and takes 0.1 ms.
+        arrays = [x.data for x in self.inputs] + [g.array for g in grad_outputs]
+        return tuple([chainer.Variable._init_unchecked(g, requires_grad=False)
+                      for g in gradient.compute(arrays)])
 
 
 class SequenceGrad(function_node.FunctionNode):
@@ -75,6 +81,10 @@ class SequenceGrad(function_node.FunctionNode):
     def forward_cpu(self, inputs):
         onednn.note(self, True)
         self.retain_inputs(range(len(inputs)))
+        return self.compute(inputs)
+
+    def compute(self, inputs):
+        """Return the gradients (tuple of numpy.ndarray) from the arrays of the inputs."""
         g = inputs[-1]
         grads = []
         stages = self.node.stages
@@ -83,7 +93,7 @@ class SequenceGrad(function_node.FunctionNode):
             arguments = [g, stage is not stages[0] or 0 in self.indexes]
             if stage is stages[0] and plus:
                 arguments.append(plus.pop())
-            g, more = onednn.part('gradient of ' + stage.name, stage.backward, *arguments)
+            g, more = onednn.part('gradient of ', stage, stage.backward, *arguments)
             if stage.first:
                 plus.append(more.pop())
             grads[:0] = more

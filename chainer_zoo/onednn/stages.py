@@ -6,6 +6,7 @@ takes the input of the first stage, too, as its last parameter), ``shape`` (of i
 the gradients of its input and of each parameter, and ``again``, the same as ``forward`` for
 Variables. What can be a first stage adds ``plus`` to the gradient of its input.
 """
+import functools
 import math
 
 import chainer
@@ -20,7 +21,22 @@ from chainer_zoo.onednn import elementwise
 from chainer_zoo.onednn import joining
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import normalization
+from chainer_zoo.onednn import primitive
 from chainer_zoo.onednn import weights
+
+
+def _is_dense(*arrays):
+    """Return whether all are float32 arrays in C order that oneDNN can be given."""
+    return memory.is_plain(*arrays) and all([a.flags.c_contiguous for a in arrays])
+
+
+@functools.lru_cache(maxsize=primitive.CACHE_SIZE)
+def _look(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
+    """Return height and width of a convolution's result, and whether oneDNN computes it."""
+    y_hw = tuple([conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
+        x_shape[2:], w_shape[2:], stride, pad, dilate)])
+    return y_hw, min(y_hw) > 0 and convolution.takes(
+        x_shape, w_shape, has_bias, y_hw, stride, pad, dilate, groups)
 
 
 class Convolve(object):
@@ -37,8 +53,8 @@ class Convolve(object):
         self.adds = self.relu = self.first = False
         self.geometry = (as_tuple(link.stride, 2), as_tuple(link.pad, 2),
                          as_tuple(link.dilate, 2), link.groups)
-        self.y_hw = tuple(conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
-            x_shape[2:], link.W.shape[2:], *self.geometry[:3]))
+        self.y_hw, self.is_taken = _look(
+            x_shape, link.W.shape, self.has_bias, *self.geometry)
         self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
 
     @classmethod
@@ -48,10 +64,7 @@ class Convolve(object):
                 or len(x_shape) != 4 or x_shape[1] != link.W.shape[1] * link.groups):
             return None
         stage = cls(x_shape, link)
-        arrays = [p.array for p in stage.parameters]
-        if (memory.is_plain(*arrays) and all(a.flags.c_contiguous for a in arrays)
-                and min(stage.y_hw) > 0 and convolution.takes(
-                    x_shape, link.W.shape, stage.has_bias, stage.y_hw, *stage.geometry)):
+        if stage.is_taken and _is_dense(*[p.array for p in stage.parameters]):
             return stage
         return None
 
@@ -150,8 +163,7 @@ class Normalize(object):
         pixels = x_shape[0] * math.prod(x_shape[2:])
         if (pixels > 1  # for less Chainer has a warning
                 and type(link).forward is L.BatchNormalization.forward
-                and normalization.takes(x_shape, link.axis, *known)
-                and all(a.flags.c_contiguous for a in known)):
+                and _is_dense(*known) and normalization.takes(x_shape, link.axis, *known)):
             return cls(x_shape, link)
         return None
 

@@ -8,10 +8,9 @@ import ctypes
 
 import numpy as np
 
-from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
 
-CAPACITY = 1 << 28  # bytes that a thread keeps; the least recently used go first
+CAPACITY = 1 << 28  # bytes that a thread keeps; the oldest go first
 
 _memcmp = ctypes.CDLL(None).memcmp
 _memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
@@ -49,24 +48,28 @@ class _Kept(object):
     def __init__(self, sources):
         self.copies = [source.copy() for source in sources]
         self.made = {}
-        self.nbytes = self._copied = sum(copy.nbytes for copy in self.copies)
+        self.nbytes = self._copied = sum([copy.nbytes for copy in self.copies])
 
     def refresh(self, sources):
-        """Forget everything if one of the arrays is not what it was."""
+        """Forget everything if one of the arrays is not what it was; return how many bytes."""
         for copy, source in zip(self.copies, sources):
-            if _memcmp(memory.address(copy), memory.address(source), copy.nbytes):
+            if _memcmp(primitive.pointer(copy), primitive.pointer(source), copy.nbytes):
                 break
         else:
-            return
+            return 0
         self.made.clear()
+        forgotten = self.nbytes - self._copied
         self.nbytes = self._copied
         for copy, source in zip(self.copies, sources):
             np.copyto(copy, source)
+        return forgotten
 
     def keep(self, name, made):
-        """Keep a tuple of arrays and None."""
+        """Keep a tuple of arrays and None; return how many bytes."""
         self.made[name] = made
-        self.nbytes += sum(array.nbytes for array in made if array is not None)
+        added = sum([array.nbytes for array in made if array is not None])
+        self.nbytes += added
+        return added
 
 
 def kept(name, sources, make):
@@ -78,21 +81,20 @@ def kept(name, sources, make):
             unchanged, whichever array they are.
         make (callable): returns a tuple of arrays, which nobody changes, and None.
     """
-    if 4 * sum(source.nbytes for source in sources) > CAPACITY:
-        return make()
     here = primitive.context()
     key = tuple([(id(source), source.shape) for source in sources])
-    found = here.kept.pop(key, None)
+    found = here.kept.get(key)
     if found is None:
-        found = _Kept(sources)
+        if 4 * sum([source.nbytes for source in sources]) > CAPACITY:
+            return make()
+        found = here.kept[key] = _Kept(sources)
+        here.kept_bytes += found.nbytes
     else:
-        here.kept_bytes -= found.nbytes
-        found.refresh(sources)
-    if name not in found.made:
-        found.keep(name, make())
-    here.kept[key] = found
-    here.kept_bytes += found.nbytes
-    while here.kept_bytes > CAPACITY:
-        _, oldest = here.kept.popitem(last=False)
-        here.kept_bytes -= oldest.nbytes
-    return found.made[name]
+        here.kept_bytes -= found.refresh(sources)
+    made = found.made.get(name)
+    if made is None:
+        made = make()
+        here.kept_bytes += found.keep(name, made)
+        while here.kept_bytes > CAPACITY:
+            here.kept_bytes -= here.kept.pop(next(iter(here.kept))).nbytes
+    return made
