@@ -1,8 +1,5 @@
 import hashlib
 import os
-import pathlib
-import subprocess
-import sys
 
 import batches
 import chainer
@@ -223,30 +220,6 @@ def test_downloading_can_be_switched_off(dataset_root):
     with pytest.raises(UserError, match='switched off.*--data.*--dataset shapes'):
         cifar10.read(download=False)
     assert not dataset_root.exists()
-
-
-MEASURE = '''
-import resource, sys, time
-from chainer_zoo.data import cifar10
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before = peak()
-cpu = time.process_time()
-read = cifar10.read(sys.argv[1])
-print(len(read.train_y), len(read.test_y), time.process_time() - cpu, peak() - before)
-'''
-
-
-@pytest.mark.slow
-def test_all_60000_are_read_in_two_seconds_and_250_megabytes(cifar10_folder):
-    """Processor time, so that other programs do not count; memory over what Python takes."""
-    root = pathlib.Path(__file__).resolve().parents[2]
-    output = subprocess.check_output([sys.executable, '-c', MEASURE, str(cifar10_folder)],
-                                     cwd=str(root)).split()
-    train, test, seconds, megabytes = map(float, output)
-    assert (train, test) == (50000, 10000)
-    assert seconds < 2
-    assert megabytes < 250
 
 
 def test_the_real_pictures_have_5000_and_1000_of_each_class(cifar10_folder):
