@@ -4,7 +4,8 @@
 
 Each contestant is a process of its own with the same weights and pictures; they take turns, one
 step each, so that whatever else the machine does hits all alike. A step is forward, softmax cross
-entropy, backward and an update of MomentumSGD with weight decay; evaluation is forward alone. The
+entropy, backward and an update of momentum SGD with weight decay (beside the engine by this
+project's own, which training uses, too); evaluation is forward alone. The
 table has medians over the turns, peak memory of the process, and ratios to the engine. PyTorch
 runs contiguous and channels_last, and the faster one counts. ``--check`` compares the logits of
 the twins with ours instead. On a machine that is busy with other things, ``--clock cpu --threads
@@ -51,7 +52,7 @@ def _data(batch, pixels):
 
 
 class Chainer(object):
-    """A model of ours, with or without the engine."""
+    """A model of ours, with the engine and our momentum SGD, or with what Chainer has."""
 
     def __init__(self, name, options, onednn):
         import chainer_zoo

@@ -6,12 +6,15 @@ part: threads that take turns with small ones wait for the lock longer than they
 import concurrent.futures
 import functools
 import os
+import threading
+
+_here = threading.local()  # .is_worker: whether this thread is one of ours
 
 
 def limit():
     """Return how many threads may compute: OMP_NUM_THREADS, else the processors we may use."""
     chosen = os.environ.get('OMP_NUM_THREADS', '')
-    if chosen.isdigit() and int(chosen) > 0:
+    if chosen.isdecimal() and int(chosen) > 0:
         return int(chosen)
     if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
@@ -28,11 +31,19 @@ def cut(length, n):
 def each(parts, work):
     """Call ``work(part)`` for each of ``parts`` (list), at the same time; the first one here.
 
+    Inside such work, which would wait for threads that wait for it, one after the other.
+
     Raises:
         Exception: what one of them raises, once all are done.
     """
-    others = [_executor().submit(work, part) for part in parts[1:]]
+    if getattr(_here, 'is_worker', False):
+        for part in parts:
+            work(part)
+        return
+    others = []
     try:
+        for part in parts[1:]:
+            others.append(_executor().submit(work, part))
         work(parts[0])
     finally:
         concurrent.futures.wait(others)
@@ -40,9 +51,13 @@ def each(parts, work):
         other.result()
 
 
+def _mark():
+    _here.is_worker = True
+
+
 @functools.lru_cache(maxsize=None)
 def _executor():
-    return concurrent.futures.ThreadPoolExecutor(limit(), 'chainer_zoo')
+    return concurrent.futures.ThreadPoolExecutor(limit(), 'chainer_zoo', initializer=_mark)
 
 
 if hasattr(os, 'register_at_fork'):

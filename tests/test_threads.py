@@ -5,7 +5,8 @@ import pytest
 from chainer_zoo import threads
 
 
-@pytest.mark.parametrize('given, expected', [('3', 3), ('', None), ('0', None), ('many', None)])
+@pytest.mark.parametrize('given, expected', [
+    ('3', 3), ('', None), ('0', None), ('many', None), ('\u00b2', None)])
 def test_the_limit_follows_the_environment(monkeypatch, given, expected):
     monkeypatch.setenv('OMP_NUM_THREADS', given)
     assert threads.limit() == expected if expected else threads.limit() >= 1
@@ -29,6 +30,15 @@ def test_the_first_part_is_worked_on_here_and_the_others_elsewhere():
     threads.each([0, 1, 2], work)
     assert found[0] == threading.get_ident()
     assert threading.get_ident() not in (found[1], found[2])
+
+
+def test_work_inside_of_work_does_not_wait_for_itself():
+    found = []
+    caller = threading.Thread(daemon=True, target=threads.each, args=(
+        range(4), lambda outer: threads.each(range(4), lambda inner: found.append(inner))))
+    caller.start()
+    caller.join(timeout=60)
+    assert sorted(found) == sorted(4 * list(range(4)))
 
 
 @pytest.mark.parametrize('failing', [0, 1])

@@ -40,7 +40,6 @@ class _Convolution(object):
         self._geometry = tuple(primitive.dims(values) for values in (
             stride, tuple(d - 1 for d in dilate), pad, end))
         self._primitives = {}
-        self._taken = {}
 
     def _make(self, kind, create):
         """Return the primitive that is kept under ``kind``, made by ``create`` at first."""
@@ -151,15 +150,13 @@ class _Convolution(object):
 
     def takes(self, with_bias):
         """Return whether forward and both gradients have good code."""
-        if with_bias not in self._taken:
-            try:
-                self._forward(with_bias)
-                self._data()
-                self._gradient(with_bias)
-                self._taken[with_bias] = True
-            except Refused:
-                self._taken[with_bias] = False
-        return self._taken[with_bias]
+        try:
+            self._forward(with_bias)
+            self._data()
+            self._gradient(with_bias)
+        except Refused:
+            return False
+        return True
 
 
 def _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups):

@@ -57,12 +57,12 @@ class Sequence(function_node.FunctionNode):
 
     def backward(self, indexes, grad_outputs):
         gradient = SequenceGrad(self, indexes)
-        if chainer.config.enable_backprop or chainer.get_function_hooks() or chainer.is_debug():
+        if (chainer.config.enable_backprop or chainer.get_function_hooks() or chainer.is_debug()
+                or onednn.listeners):
             return gradient.apply(self.get_retained_inputs() + grad_outputs)
         # What Chainer does for a node serves only those, and takes 0.1 ms.
-        arrays = [x.data for x in self.inputs] + [g.array for g in grad_outputs]
-        return tuple([chainer.Variable._init_unchecked(g, requires_grad=False)
-                      for g in gradient.compute(arrays)])
+        return tuple([chainer.Variable._init_unchecked(g)
+                      for g in gradient.compute(grad_outputs[0].array)])
 
 
 class SequenceGrad(function_node.FunctionNode):
@@ -81,11 +81,14 @@ class SequenceGrad(function_node.FunctionNode):
     def forward_cpu(self, inputs):
         onednn.note(self, True)
         self.retain_inputs(range(len(inputs)))
-        return self.compute(inputs)
+        return self.compute(inputs[-1])
 
-    def compute(self, inputs):
-        """Return the gradients (tuple of numpy.ndarray) from the arrays of the inputs."""
-        g = inputs[-1]
+    def compute(self, g):
+        """Return the gradients, a tuple of arrays.
+
+        Args:
+            g (numpy.ndarray): the gradient of the sequence's result.
+        """
         grads = []
         stages = self.node.stages
         plus = []  # what later stages add to the gradient of the first one's input

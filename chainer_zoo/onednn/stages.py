@@ -25,11 +25,6 @@ from chainer_zoo.onednn import primitive
 from chainer_zoo.onednn import weights
 
 
-def _is_dense(*arrays):
-    """Return whether all are float32 arrays in C order that oneDNN can be given."""
-    return memory.is_plain(*arrays) and all([a.flags.c_contiguous for a in arrays])
-
-
 @functools.lru_cache(maxsize=primitive.CACHE_SIZE)
 def _look(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
     """Return height and width of a convolution's result, and whether oneDNN computes it."""
@@ -64,7 +59,9 @@ class Convolve(object):
                 or len(x_shape) != 4 or x_shape[1] != link.W.shape[1] * link.groups):
             return None
         stage = cls(x_shape, link)
-        if stage.is_taken and _is_dense(*[p.array for p in stage.parameters]):
+        arrays = [p.array for p in stage.parameters]
+        if (stage.is_taken and memory.is_plain(*arrays)
+                and all([a.flags.c_contiguous for a in arrays])):
             return stage
         return None
 
@@ -163,7 +160,8 @@ class Normalize(object):
         pixels = x_shape[0] * math.prod(x_shape[2:])
         if (pixels > 1  # for less Chainer has a warning
                 and type(link).forward is L.BatchNormalization.forward
-                and _is_dense(*known) and normalization.takes(x_shape, link.axis, *known)):
+                and normalization.takes(x_shape, link.axis, *known)
+                and all([a.flags.c_contiguous for a in known])):
             return cls(x_shape, link)
         return None
 

@@ -226,8 +226,8 @@ def run(args):
     rest = found.forward + found.backward - inside
     rows.append(['(between functions)', 'Python', '', '{:.2f}'.format(1e3 * rest),
                  '{:.1%}'.format(rest / total)])
-    rows.append(['(update)', 'Chainer', '', '{:.2f}'.format(1e3 * found.update),
-                 '{:.1%}'.format(found.update / total)])
+    rows.append(['(update)', 'CuPy' if args.gpu >= 0 else 'NumPy', '',
+                 '{:.2f}'.format(1e3 * found.update), '{:.1%}'.format(found.update / total)])
     print(table.render(header, rows, args.style, header[2:]))
     if args.style != 'csv':
         print('\n{} batch {} on {}: {:.1f} ms a step; forward {:.1f}, backward {:.1f}, update '

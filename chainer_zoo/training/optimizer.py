@@ -5,8 +5,14 @@ from chainer.optimizers.momentum_sgd import MomentumSGDRule
 import numpy as np
 
 
-def _is_float32(*arrays):
-    return all([type(x) is np.ndarray and x.dtype == np.float32 for x in arrays])
+def _is_plain(param):
+    """Return whether a parameter and its gradient are float32 arrays on a CPU as they stand.
+
+    Numbers without an axis are none: NumPy 1 computes with them in float64.
+    """
+    return param.layout is None and param._loss_scale is None and all([
+        type(x) is np.ndarray and x.dtype == np.float32 and x.ndim
+        for x in (param.array, param.grad)])
 
 
 class _Rule(MomentumSGDRule):
@@ -16,9 +22,8 @@ class _Rule(MomentumSGDRule):
         v = self.state and self.state.get('v')
         hyper = self.hyperparam
         lr, momentum = hyper.lr, hyper.momentum
-        if (param.layout is not None or not _is_float32(param.array, param.grad, v)
+        if (not _is_plain(param) or type(v) is not np.ndarray or v.dtype != np.float32
                 or not (self.enabled and type(lr) is type(momentum) is float)
-                or param._loss_scale is not None
                 or self._hookable._pre_update_hooks or self._hookable._post_update_hooks):
             super(_Rule, self).update(param)
             return
@@ -40,7 +45,7 @@ class MomentumSGD(optimizers.MomentumSGD):
         return _Rule(self.hyperparam)
 
     def reallocate_cleared_grads(self):
-        if any([param.grad is None for param in self.target.params()]):
+        if any([param.layout is not None or param.grad is None for param in self.target.params()]):
             super(MomentumSGD, self).reallocate_cleared_grads()
 
     def call_hook(self, hook):
@@ -49,8 +54,8 @@ class MomentumSGD(optimizers.MomentumSGD):
             return
         rate = np.float32(hook.rate)
         for param in self.target.params():
-            grad = param.grad
-            if _is_float32(param.array, grad) and param._loss_scale is None:
+            if _is_plain(param):
+                grad = param.grad
                 grad += param.array * rate
             else:
                 hook(param.update_rule, param)

@@ -67,6 +67,19 @@ def test_without_gradients_the_output_is_the_same(shape, on):
             np.testing.assert_allclose(bn_relu(x, bn).array, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('on', ENGINES, ids=lambda on: 'oneDNN' if on else 'NumPy')
+def test_a_gradient_can_be_differentiated_as_a_variable_of_its_own(on):
+    x = chainer.Variable(np.random.RandomState(3).uniform(-2, 2, SHAPES[0]).astype(np.float32))
+    bn = link(SHAPES[0][1])
+    with onednn.using(on):
+        y = F.sum(bn_relu(x, bn) ** 2)
+        gx, = chainer.grad([y], [x])
+        y.backward()
+    for gradient in gx, x.grad_var, bn.gamma.grad_var:
+        F.sum(gradient * gradient).backward()
+        np.testing.assert_allclose(gradient.grad, 2 * gradient.array, rtol=1e-6)
+
+
 CONVOLUTIONS = {
     '3x3': dict(ksize=3, pad=1), '1x1 no bias': dict(ksize=1, nobias=True),
     'groups': dict(ksize=3, pad=1, groups=4), 'dilated': dict(ksize=3, pad=2, dilate=2)}

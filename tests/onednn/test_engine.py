@@ -1,4 +1,5 @@
 """Switching, threads, forks, memory and errors of the CPU engine."""
+import concurrent.futures
 import gc
 import os
 import subprocess
@@ -216,7 +217,9 @@ class TestPool(object):
         large = pool.allocate((1 << 17) + 64)
         assert pool.top == top and pieces and large is not None
 
-    def test_live_arrays_never_share_memory(self):
+    @pytest.mark.parametrize('sizes', [
+        range(1, 1 << 17), [20000, 40000, 40100, 90000]], ids=['any sizes', 'few sizes'])
+    def test_live_arrays_never_share_memory(self, sizes):
         pool = memory.Pool(1 << 22)
         random = np.random.RandomState(0)
         live = {}
@@ -225,9 +228,24 @@ class TestPool(object):
                 value = random.choice(list(live))
                 assert (live.pop(value) == value % 251).all()
             else:
-                live[i] = pool.allocate(int(random.randint(1, 1 << 17)))
+                live[i] = pool.allocate(sizes[random.randint(len(sizes))])
                 live[i][...] = i % 251
         assert pool.in_use == sum(x.nbytes for x in live.values() if x.base is not None)
+
+    def test_threads_never_share_memory(self):
+        pool = memory.Pool(1 << 24)
+
+        def work(me):
+            for i in range(500):
+                pieces = [pool.allocate(size) for size in (20000, 20000, 40000)]
+                for piece in pieces:
+                    piece[...] = me
+                if i % 50 == 0:
+                    pool.clear()
+                assert all((piece == me).all() for piece in pieces)
+        with concurrent.futures.ThreadPoolExecutor(4) as executor:
+            list(executor.map(work, range(4)))
+        assert pool.in_use == 0
 
     def test_a_view_keeps_the_memory(self):
         x = memory.empty((64, 1024))

@@ -46,10 +46,12 @@ class Several(chainer.Chain):
         super(Several, self).__init__()
         random = np.random.RandomState(seed)
         with self.init_scope():
-            for i, (shape, dtype) in enumerate((
-                    ((4, 3, 3, 3), 'f'), ((7,), 'f'), ((1, 1, 1, 1), 'f'), ((5, 2), 'd'))):
-                array = random.standard_normal(shape).astype(dtype)
-                setattr(self, 'p{}'.format(i), chainer.Parameter(array))
+            for name, shape, dtype in (
+                    ('kernel', (4, 3, 3, 3), 'f'), ('single', (1,), 'f'), ('number', (), 'f'),
+                    ('double', (5, 2), 'd'), ('pre', (7,), 'f'), ('post', (7,), 'f'),
+                    ('disabled', (7,), 'f'), ('own_rate', (7,), 'f'), ('scaled', (7,), 'f')):
+                array = np.asarray(random.standard_normal(shape), dtype=dtype)
+                setattr(self, name, chainer.Parameter(array))
 
 
 @pytest.mark.parametrize('kind', [MomentumSGD, SkippingMomentumSGD])
@@ -63,19 +65,35 @@ def test_the_updates_are_those_of_chainer(kind, rates, hook):
         optimizer.setup(model)
         if hook is not None:
             optimizer.add_hook(hook(1e-3))
-        model.p1.update_rule.add_hook(WeightDecay(1e-2))
-        model.p2.update_rule.enabled = False
-        for step in range(4):
-            optimizer.lr = rates[step // 2]
-            if step == 3:
-                model.p0.update_rule.hyperparam.lr = 0.5
+        model.pre.update_rule.add_hook(WeightDecay(1e-2))
+        model.post.update_rule.add_hook(WeightDecay(1e-2), timing='post')
+        model.disabled.update_rule.enabled = False
+        model.own_rate.update_rule.hyperparam.lr = 0.5
+        for step in range(20):
+            optimizer.lr = rates[step // 10]
             for param, other in zip(model.params(), Several(step + 1).params()):
                 param.grad = other.array
+            model.scaled._loss_scale = 8
             optimizer.update()
-        made.append(sum([[p.array, p.grad, p.update_rule.state['v'], p.update_rule.t]
-                         for p in model.params() if p is not model.p2], []) + [model.p2.array])
-    for ours, theirs in zip(*made):
-        np.testing.assert_array_equal(ours, theirs)
+        made.append({name: [param.array, param.grad, param.update_rule.t,
+                            (param.update_rule.state or {}).get('v')]
+                     for name, param in model.namedparams()})
+    for name, ours in made[0].items():
+        for a, b in zip(ours, made[1][name]):
+            np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+def test_a_parameter_in_a_layout_of_its_own_is_updated_as_by_chainer():
+    with chainer.using_config('compute_mode', 'cudnn_fast'):
+        link = chainer.links.Convolution2D(3, 4, 3)
+    assert link.W.layout is not None
+    optimizer = MomentumSGD(0.5, 0.9).setup(link)
+    with chainer.variable._AllowArrayAccessWithNonstandardLayout():
+        before = link.W.raw_array.copy()
+        for param in link.params():
+            param._set_grad(np.ones_like(param.raw_array), layout_check=False)
+    optimizer.update()
+    np.testing.assert_array_equal(link.W.raw_array, before - np.float32(0.5))
 
 
 def test_what_was_dropped_keeps_its_value_and_its_momentum():
