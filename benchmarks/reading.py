@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 
 import chainer_zoo  # NOQA: before Chainer
 from chainer_zoo.data import cifar10
+from chainer_zoo.training import arguments
 
 
 def _ours(path):
@@ -60,7 +61,7 @@ def _work(reader, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('path', metavar='PATH', help='cifar-10-python.tar.gz or the folder of it')
-    parser.add_argument('--repeat', type=int, default=5, help='turns (default: 5)')
+    parser.add_argument('--repeat', type=arguments.whole(1), default=5, help='turns (default: 5)')
     parser.add_argument('--worker', choices=sorted(READERS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:

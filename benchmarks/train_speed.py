@@ -5,11 +5,11 @@
 Each contestant is a process of its own with the same weights and pictures; they take turns, one
 step each, so that whatever else the machine does hits all alike. A step is forward, softmax cross
 entropy, backward and an update of momentum SGD with weight decay (beside the engine by this
-project's own, which training uses, too); evaluation is forward alone. The
-table has medians over the turns, peak memory of the process, and ratios to the engine. PyTorch
-runs contiguous and channels_last, and the faster one counts. ``--check`` compares the logits of
-the twins with ours instead. On a machine that is busy with other things, ``--clock cpu --threads
-1`` counts the processor time of each contestant instead of the time that passes.
+project's own, which training uses, too); evaluation is forward alone. The table has medians over
+the turns, peak memory of the process, and ratios to the engine. PyTorch runs contiguous and
+channels_last, and the faster one counts. ``--check`` compares the logits of the twins with ours
+instead. On a machine that is busy with other things, ``--clock cpu --threads 1`` counts the
+processor time of each contestant instead of the time that passes.
 
     python benchmarks/train_speed.py -g N [NAME ...] [--repeat N] [--batch N] [--torch-python PATH]
 

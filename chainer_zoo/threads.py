@@ -29,9 +29,13 @@ def cut(length, n):
 
 
 def each(parts, work):
-    """Call ``work(part)`` for each of ``parts`` (list), at the same time; the first one here.
+    """Call ``work(part)`` for each of ``parts``, at the same time.
 
-    Inside such work, which would wait for threads that wait for it, one after the other.
+    Inside such work, where it would wait for threads that wait for it, one after the other.
+
+    Args:
+        parts (sequence): what to work on; the first one in this thread.
+        work (callable): takes a part. What it returns is not kept.
 
     Raises:
         Exception: what one of them raises, once all are done.

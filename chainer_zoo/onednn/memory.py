@@ -141,9 +141,13 @@ class Pool(object):
         # that a cache maps to one place.
         size = ((nbytes + 63) & ~63) + 5 * 64
         returned = self._returned.get(size)
-        try:
-            start = returned.pop()  # the last one: the cache may still hold it
-        except (AttributeError, IndexError):  # there is none
+        start = None
+        if returned:
+            try:
+                start = returned.pop()  # the last one: the cache may still hold it
+            except IndexError:  # another thread was quicker
+                pass
+        if start is None:
             with self._lock:
                 returned = self._returned.setdefault(size, [])
                 self._collect()

@@ -26,7 +26,7 @@ from chainer_zoo.onednn import weights
 
 
 @functools.lru_cache(maxsize=primitive.CACHE_SIZE)
-def _look(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
+def _examine(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
     """Return height and width of a convolution's result, and whether oneDNN computes it."""
     y_hw = tuple([conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
         x_shape[2:], w_shape[2:], stride, pad, dilate)])
@@ -48,7 +48,7 @@ class Convolve(object):
         self.adds = self.relu = self.first = False
         self.geometry = (as_tuple(link.stride, 2), as_tuple(link.pad, 2),
                          as_tuple(link.dilate, 2), link.groups)
-        self.y_hw, self.is_taken = _look(
+        self.y_hw, self.is_taken = _examine(
             x_shape, link.W.shape, self.has_bias, *self.geometry)
         self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
 

@@ -29,26 +29,33 @@ class _Rule(MomentumSGDRule):
             return
         self.t += 1
         x = param.array
-        np.multiply(v, np.float32(momentum), v)
-        v -= param.grad * np.float32(lr)
-        np.add(x, v, x)
+        v *= np.float32(momentum)
+        v -= np.float32(lr) * param.grad
+        x += v
 
 
 class MomentumSGD(optimizers.MomentumSGD):
     """Chainer's momentum SGD, with less Python for each parameter.
 
-    What Chainer does around the arithmetic is a hundredth of a training step of ResNet-110 on a
-    CPU. The arithmetic is its own, in its order, so all numbers are the same.
+    On a CPU, what Chainer does around the arithmetic takes longer than that where parameters are
+    many and small. The arithmetic is its own, in its order, so all numbers are the same.
+
+    Args:
+        lr (float): Learning rate.
+        momentum (float): What a step keeps of the one before.
     """
 
     def create_update_rule(self):
+        """Return the rule for one parameter."""
         return _Rule(self.hyperparam)
 
     def reallocate_cleared_grads(self):
+        """Give zeros to parameters without a gradient, if there are any."""
         if any([param.layout is not None or param.grad is None for param in self.target.params()]):
             super(MomentumSGD, self).reallocate_cleared_grads()
 
     def call_hook(self, hook):
+        """Call a hook; weight decay is computed here."""
         if type(hook) is not optimizer_hooks.WeightDecay or type(hook.rate) is not float:
             super(MomentumSGD, self).call_hook(hook)
             return
