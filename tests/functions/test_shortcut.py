@@ -97,8 +97,8 @@ def test_shortcut_takes_pixels_and_appends_zeros(stride, channels):
     y = shortcut(x, channels, stride)
     np.testing.assert_array_equal(y.array[:, :3], x[:, :, ::stride, ::stride])
     assert y.shape[1] == max(3, channels) and not y.array[:, 3:].any()
-    gradient_check.check_backward(
-        lambda x: shortcut(x, channels, stride), x, np.ones_like(y.array), atol=1e-3, rtol=1e-3)
+    gradient_check.check_backward(lambda x: shortcut(x, channels, stride), x,
+                                  np.ones_like(y.array), atol=1e-7, rtol=1e-7, dtype='d')
 
 
 @pytest.mark.parametrize('size', [7, 8])
