@@ -15,6 +15,7 @@ setuptools.setup(
         'pillow',  # reads the pictures that people give to predict
         'tqdm',  # progress bars
         'filelock',  # one run a folder, one download at a time
+        'numba',  # prepares pictures in one pass, exactly as Pillow rounds: NumPy needs many
         # oneDNN, the CPU kernels: a plain shared library, called through its C interface
         'onednn-cpu-gomp==2023.2.0; '
         'platform_system == "Linux" and platform_machine == "x86_64"',

@@ -1,17 +1,18 @@
 """Time the preparation of pictures, a batch at a time and one by one.
 
-    python benchmarks/pictures.py [--batch N] [--repeat N] [--clock wall|cpu]
-                                  [--cpu auto|onednn|numpy] [-g GPU]
+    python benchmarks/pictures.py [--batch N] [--repeat N] [--clock wall|cpu] [-g GPU]
 
-For each size class and both uses, pictures per second: ``batch`` is this project's way, with
-matrices over the whole batch; ``one by one`` does the same work with Pillow, picture after
-picture, in the original's steps (but not what the original does beside them: it keeps a record of
-each step and seeds its generator from the operating system before each choice). They take turns,
-and the shortest of N counts. On a machine that is busy with other things, ``--clock cpu`` counts
-processor time; then threads gain nothing. With ``-g`` the batch is prepared on that GPU.
+For each size class and both uses, pictures per second: ``loops`` is this project's way on a CPU,
+compiled by Numba; ``products`` its way without Numba, and on a GPU; ``one by one`` does the same
+work with Pillow, picture after picture, in the original's steps (but not what the original does
+beside them: it keeps a record of each step and seeds its generator from the operating system before
+each choice). They take turns of at least a tenth of a second, and the median of N turns counts;
+``ratio`` is of the first way and the last. On a machine that is busy with other things,
+``--clock cpu`` counts processor time; then threads gain nothing. With ``-g`` the batch is prepared on that GPU.
 """
 import argparse
 import os
+import statistics
 import sys
 import time
 
@@ -25,6 +26,7 @@ from chainer_zoo import devices
 from chainer_zoo.data import pictures
 from chainer_zoo.data import shapes
 
+TURN = 0.1  # seconds
 FILTERS = {'nearest': 0, 'bilinear': 2, 'bicubic': 3}  # Pillow's numbers
 
 
@@ -47,46 +49,46 @@ def one_by_one(x, choices, crop):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--batch', type=int, default=128, help='pictures (default: 128)')
+    parser.add_argument('--batch', type=int, default=64, help='pictures (default: 64)')
     parser.add_argument('--repeat', type=int, default=5, help='turns (default: 5)')
     parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall')
-    parser.add_argument('--cpu', choices=('auto', 'onednn', 'numpy'), default='auto',
-                        help='what computes without a GPU (default: auto)')
     parser.add_argument('-g', '--gpu', type=int, default=-1, help='GPU (default: -1, the CPU)')
     args = parser.parse_args()
     clock = time.process_time if args.clock == 'cpu' else time.perf_counter
     device = devices.find(args.gpu)
-    engine = devices.choose_engine(args.cpu, args.gpu)
-    rng = np.random.RandomState(0)
     x = shapes.read(args.batch, 1).train_x
     sent = device.send(x)
 
-    def shortest(*functions):
-        """Return the shortest time of each function, in seconds a picture."""
-        best = [float('inf')] * len(functions)
-        for _ in range(args.repeat + 1):  # the first one fills caches
-            for i, function in enumerate(functions):
-                start = clock()
-                function()
-                if args.gpu >= 0:
-                    device.device.synchronize()
-                best[i] = min(best[i], (clock() - start) / args.batch)
-        return best
+    def seconds(function):
+        """Return how long a picture takes, batch after batch."""
+        start = clock()
+        batches = 0
+        while clock() - start < TURN:
+            function()
+            batches += 1
+            if args.gpu >= 0:
+                device.device.synchronize()
+        return (clock() - start) / (batches * args.batch)
 
-    print('{:<14} {:>10} {:>12} {:>7}  pictures a second, {} in a batch, {}'.format(
-        '', 'batch', 'one by one', 'ratio', args.batch, engine))
+    names = ['loops'] * (args.gpu < 0) + ['products', 'one by one']
+    print('{:<14}'.format('') + ''.join(['{:>12}'.format(name) for name in names]) +
+          '   ratio  pictures a second, {} in a batch'.format(args.batch))
     for name, sizes in pictures.SIZE_CLASSES.items():
         prepared = pictures.Pictures(name)
         drawn = prepared.draw(args.batch, np.random.RandomState(0))
-        zeros = [0] * args.batch
-        whole = [sizes.test] * args.batch, ['bilinear'] * args.batch, zeros, zeros, zeros
-        for use, function, choices, crop in (
-                ('train', lambda: prepared.train(sent, rng), drawn,
-                 sizes.crop),
-                ('test', lambda: prepared.test(sent), whole, sizes.test)):
-            ours, theirs = shortest(function, lambda: one_by_one(x, choices, crop))
-            print('{:<14} {:>10.0f} {:>12.0f} {:>7.1f}'.format(
-                name + ' ' + use, 1 / ours, 1 / theirs, theirs / ours), flush=True)
+        whole = prepared.whole(args.batch)
+        for use, choices, crop in ('train', drawn, sizes.crop), ('test', whole, sizes.test):
+            out = device.xp.empty((args.batch, 3, crop, crop), dtype=np.float32)
+            ways = {
+                'loops': lambda: prepared.prepare(sent, choices, crop),
+                'products': lambda: pictures.prepare_by_products(device.xp, sent, choices, out),
+                'one by one': lambda: one_by_one(x, choices, crop),
+            }
+            turns = [[seconds(ways[way]) for way in names] for _ in range(args.repeat)]
+            medians = [statistics.median(turn) for turn in zip(*turns)]
+            print('{:<14}'.format(name + ' ' + use) +
+                  ''.join(['{:>12.0f}'.format(1 / median) for median in medians]) +
+                  '{:>8.1f}'.format(medians[-1] / medians[0]), flush=True)
 
 
 if __name__ == '__main__':

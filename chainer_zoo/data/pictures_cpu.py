@@ -1,233 +1,134 @@
-"""How :mod:`chainer_zoo.data.pictures` prepares pictures on a CPU.
+"""How :mod:`chainer_zoo.data.pictures` prepares pictures on a CPU: one by one, in compiled loops.
 
-Nearly all of the time goes into reading and writing the large pictures. So these are gone through
-as seldom as possible, some at a time that stay in the processor's cache, and in memory that was
-used before. There are two ways to do it: :func:`product` and :func:`normalize` here, with NumPy,
-and those of :mod:`chainer_zoo.onednn.pictures`, which pass over them less often.
+Everything up to the last step is in whole numbers, so the grey levels are those that Pillow
+computes, to the last one. What is read again lies in the processor's cache; a large picture goes
+to memory once.
 """
-import collections
-import functools
-import math
-import sys
-import threading
-import weakref
-
 import numpy as np
 
-from chainer_zoo import onednn
+from chainer_zoo import jit
 from chainer_zoo import threads
 from chainer_zoo.data import resample
 
-# Added to a picture's variance, so that an almost even picture is not blown up to pure noise.
-VARIANCE_FLOOR = 10.0
+# Floats of prepared pictures that are worth a thread.
+_SHARE = 1 << 16
 
-# Floats of a batch that are worth a thread of Python: these wait for each other.
-_SHARE = 1 << 18
-
-# Floats of resized pictures that a thread works on at a time: they stay in the cache.
-_CHUNK = 1 << 19
-
-# Rows of a resized picture that one product computes, at most. Few rows need only few of the small
-# picture's; but all the columns of those are computed for them.
-_ROWS = 48
-
-# Floats that are summed by one product, at most: few enough for one thread of a BLAS.
-_SUMMED = 9000
+_BITS = resample.PRECISION_BITS
+_HALF = np.int32(1 << (_BITS - 1))
 
 
-class _Memory(threading.local):
-    """A thread's arrays, used again: new ones would cost more than what is computed in them."""
-
-    def __init__(self):
-        self._arrays = {}
-
-    def __call__(self, name, shape):
-        size = math.prod(shape)
-        array = self._arrays.get(name)
-        if array is None or array.size < size:
-            array = self._arrays[name] = np.empty(size, dtype=np.float32)
-        return array[:size].reshape(shape)
-
-
-_memory = _Memory()
-
-
-class Batches(object):
-    """Makes arrays for batches, in the memory of an earlier one that nobody refers to any more.
-
-    The operating system clears new memory when it is first written to, which takes half as long as
-    preparing the pictures does. At most one batch's memory is kept idle.
-    """
-
-    def __init__(self):
-        self._idle = collections.deque(maxlen=1)
-
-    def __call__(self, shape):
-        """Return a float32 array that is not filled yet."""
-        size = math.prod(shape)
-        if size == 0:
-            return np.empty(shape, dtype=np.float32)
-        try:
-            memory = self._idle.pop()
-        except IndexError:  # none, or another thread was quicker
-            memory = None
-        if memory is None or memory.size != size:
-            memory = np.empty(size, dtype=np.float32)
-        # Views of an array refer to it and keep it alive, unless it is a view of another array
-        # itself. This one is not, so it is gone when plain memory would be freed, and not before.
-        owner = np.frombuffer(memoryview(memory), dtype=np.float32)
-        weakref.finalize(owner, self._idle.append, memory).atexit = False
-        return owner.reshape(shape)
-
-
-def stretch(xp, x, y):
-    """Write uint8 ``x`` into float32 ``y``, stretched to 0..255 by each picture's own extremes.
-
-    as the original: SciPy's imresize does this to any picture that is not uint8, and the original
-    hands it float32. Dark or dull pictures gain contrast.
-    """
-    flat = x.reshape(len(x), math.prod(x.shape[1:]))
-    low = flat.min(axis=1)[:, None, None, None]
-    high = flat.max(axis=1)[:, None, None, None]
-    scale = (255 / xp.maximum(high - low, 1).astype(np.float64)).astype(np.float32)
-    y[...] = x - low
-    y *= scale
-    y += np.float32(0.5)
-    return xp.floor(y, out=y)
-
-
-def prepare(x, choices, out):
+def prepare(x, choices, variance_floor, out):
     """Write the prepared pictures ``x`` into ``out``, shared out among threads.
 
     Args:
         x (numpy.ndarray): uint8 (B, 3, N, N).
         choices (chainer_zoo.data.pictures.Choices): What to do with each picture.
+        variance_floor (float): What is added to each picture's variance.
         out (numpy.ndarray): float32 (B, 3, S, S) in C order.
     """
-    shares = min(threads.limit(), max(1, out.size // _SHARE))
-    together = max(1, _CHUNK // out[0].size)
-    kernels = sys.modules[__name__]
-    if onednn.is_enabled():
-        from chainer_zoo.onednn import pictures as kernels  # which needs the library
-        # It shares out each product itself, among threads that run no Python.
-        shares, together = 1, together * kernels.threads()
+    table, rows, columns = resample.table(x.shape[3], out.shape[3], *choices)
+    x = np.ascontiguousarray(x).view()
+    x.flags.writeable = False  # as some are: Numba compiles for those and others apart
+
+    def work(part):
+        _prepare(x[part], table.weights, table.windows, rows[part], columns[part],
+                 np.float64(variance_floor), out[part])
+    threads.each(threads.cut(len(x), min(threads.limit(), max(1, out.size // _SHARE))), work)
+
+
+@jit.compiled
+def _prepare(x, weights, windows, rows, columns, variance_floor, out):
+    """Prepare pictures one after the other."""
     old, crop = x.shape[3], out.shape[3]
-    if (choices.size == old).all():
-        def work(part):
-            kernels.normalize(_stretch_part(x[part]), out[part])
-    else:
-        clip = 'bicubic' in choices.interpolation
-        table, rows, columns = resample.table(old, crop, *_one_if_same(choices))
-
-        def work(part):
-            y = _stretch_part(x[part])
-            right = _columns(table, _of(columns, part))
-            left, used = _blocks(table, _of(rows, part), crop)
-            ours = out[part]
-            for some in threads.cut(len(ours), -(-len(ours) // together)):
-                _resize(y[some], _of(right, some), _of(left, some), _of(used, some), clip, kernels,
-                        ours[some])
-
-    threads.each(threads.cut(len(x), shares), work)
+    stretched = np.empty(256, np.int32)
+    narrow = np.empty((old, 3 * old), np.int32)
+    sums = np.empty(max(3 * old, crop), np.int32)
+    turned = np.empty((crop, 3 * old), np.uint8)
+    wide = np.empty((3 * old, crop), np.uint8)
+    levels = np.empty((3, crop, crop), np.uint8)
+    for i in range(len(x)):
+        _stretch(x[i], stretched, narrow)
+        _resize_columns(narrow, weights, windows, columns[i], sums[:3 * old], turned, wide)
+        _resize_rows(wide.reshape(3, old, crop), weights, windows, rows[i], sums[:crop], levels)
+        _normalize(levels, variance_floor, out[i])
 
 
-def _stretch_part(x):
-    return stretch(np, x, _memory('stretched', x.shape))
+@jit.compiled
+def _stretch(x, stretched, y):
+    """Write what pictures.stretch makes of ``x`` (3, N, N) into ``y`` (N, 3 N), column by column.
 
-
-def _one_if_same(choices):
-    """Return the choices for the first of B pictures if those for all are the same, else all."""
-    if all([(choice == choice[0]).all() for choice in choices]):
-        return [choice[:1] for choice in choices]
-    return choices
-
-
-def _of(arrays, part):
-    """Return a part's arrays of all; one serves all where all are the same."""
-    return arrays if len(arrays) == 1 else arrays[part]
-
-
-def _columns(table, columns):
-    """Return the matrices for columns: (B, 1, N, S)."""
-    shape = columns.shape + table.weights.shape[1:]
-    matrices = np.take(table.weights, columns, 0, _memory('columns', shape), 'clip')
-    return matrices.swapaxes(1, 2)[:, None]
-
-
-def _blocks(table, rows, crop):
-    """Return the matrices for rows in D blocks, without most of what is 0 there.
-
-    Returns:
-        tuple: float32 (B, 1, D, S / D, K), the blocks; int (B, D, K), which of N rows each is for.
+    ``stretched`` (256,) is for what each level becomes.
     """
-    old = table.weights.shape[1]
-    length = _divisor(crop, _ROWS)
-    top = rows[:, ::length]  # (B, D): a block's rows lie below each other in the table, too
-    first = table.windows[top, 0]
-    size = (table.windows[rows[:, length - 1::length], 1] - first).max()
-    first = np.minimum(first, old - size)
-    down, right = table.weights.strides
-    windows = np.lib.stride_tricks.as_strided(
-        table.weights, (len(table.weights) - length + 1, old - size + 1, length, size),
-        (down, right, down, right))
-    return (windows[top, first].reshape(len(rows), 1, -1, length, size),
-            first[:, :, None] + np.arange(size))
+    low, high = np.uint8(255), np.uint8(0)
+    for level in x.flat:
+        low = level if level < low else low
+        high = level if level > high else high
+    scale = np.float32(np.float64(255) / max(high - low, 1))
+    for level in range(low, high + 1):
+        stretched[level] = np.int32(np.float32(level - low) * scale + np.float32(0.5))
+    n = x.shape[2]
+    for c in range(x.shape[0]):
+        for i in range(n):
+            for j in range(n):
+                y[j, c * n + i] = stretched[x[c, i, j]]
 
 
-def _resize(y, columns, rows, used, clip, kernels, out):
-    """Write pictures (P, 3, N, N), resized and normalized, into ``out`` (P, 3, S, S)."""
-    n, _, old, _ = y.shape
-    _, _, count, length, size = rows.shape
-    crop = out.shape[3]
-    index = np.arange(0, n * 3 * old, old).reshape(n, 3, 1, 1) + used[:, None]  # (P, 3, D, K)
-    y = np.take(y.reshape(-1, old), index, 0, _memory('used', index.shape + (old,)), 'clip')
-    wide = _memory('wide', (n, 3, count, size, crop))
-    kernels.product(y.reshape(n, 3 * count, size, old), columns,
-                    wide.reshape(n, 3 * count, size, crop), clip)
-    large = _memory('large', out.shape)
-    kernels.product(rows, wide, large.reshape(n, 3, count, length, crop), clip)
-    kernels.normalize(large, out)
+@jit.compiled
+def _level(total):
+    """Return the whole grey level, 0 to 255, of a sum of levels with weights and a half."""
+    return np.uint8(min(max(total >> _BITS, 0), 255))
 
 
-@functools.lru_cache(maxsize=None)
-def _divisor(number, limit):
-    """Return the largest divisor of ``number`` up to ``limit``."""
-    return max(d for d in range(1, limit + 1) if number % d == 0)
+@jit.compiled
+def _resize_columns(x, weights, windows, columns, sums, turned, y):
+    """Make ``y`` (3 N, S) of ``x`` (N, 3 N), which lies column by column.
 
-
-def product(a, b, y, clip):
-    """Write the products of matrices ``a`` and ``b`` into ``y``, rounded to whole grey levels.
-
-    Args:
-        a (numpy.ndarray): float32 (..., M, K).
-        b (numpy.ndarray): float32 (..., K, N).
-        y (numpy.ndarray): float32 (..., M, N).
-        clip (bool): Whether to clip to 0..255. Without bicubic no weight is negative and they sum
-            to 1, so there is nothing to clip.
+    So all pixels of a column have the same weights, and several are computed at once.
     """
-    np.matmul(a, b, out=y)
-    y += np.float32(0.5)
-    np.floor(y, out=y)
-    if clip:
-        np.clip(y, 0, 255, out=y)
+    for j in range(len(columns)):
+        row = columns[j]
+        sums[:] = _HALF
+        for k in range(windows[row, 0], windows[row, 1]):
+            for i in range(len(sums)):
+                sums[i] += x[k, i] * weights[row, k]
+        for i in range(len(sums)):
+            turned[j, i] = _level(sums[i])
+    for i in range(len(sums)):
+        for j in range(len(columns)):
+            y[i, j] = turned[j, i]
 
 
-def normalize(y, out):
-    """Write ``(y - mean) / sqrt(variance + 10)`` of each picture into ``out``.
+@jit.compiled
+def _resize_rows(x, weights, windows, rows, sums, y):
+    """Make ``y`` (3, S, S) of ``x`` (3, N, S)."""
+    for c in range(y.shape[0]):
+        for i in range(len(rows)):
+            row = rows[i]
+            sums[:] = _HALF
+            for k in range(windows[row, 0], windows[row, 1]):
+                for j in range(len(sums)):
+                    sums[j] += np.int32(x[c, k, j]) * weights[row, k]
+            for j in range(len(sums)):
+                y[c, i, j] = _level(sums[j])
 
-    ``y`` (P, 3, H, W) is overwritten.
-    """
-    n, channels, height, width = y.shape
-    size = channels * height * width
-    # Products sum faster than `sum`. They are cut so short that the BLAS starts no threads beside
-    # ours, and a sum of so few whole numbers is exact in float32.
-    length = _divisor(channels * height, max(1, _SUMMED // width))
-    ones = np.ones(length, dtype=y.dtype)
-    total = np.matmul(ones, y.reshape(n, -1, length, width)).sum(axis=1)
-    total = total.sum(axis=1, dtype=np.float64)
-    y -= (total / size).astype(y.dtype)[:, None, None, None]
-    pieces = y.reshape(n, -1, length * width)
-    squares = np.matmul(pieces[:, :, None], pieces[:, :, :, None])
-    squares = squares.sum(axis=(1, 2, 3), dtype=np.float64)
-    scale = (1 / np.sqrt(squares / size + VARIANCE_FLOOR)).astype(y.dtype)
-    np.multiply(y, scale[:, None, None, None], out=out)
+
+@jit.compiled
+def _normalize(levels, variance_floor, out):
+    """Write ``(levels - mean) / sqrt(variance + variance_floor)`` into ``out`` (3, S, S)."""
+    total = squares = 0
+    for channel in levels:
+        for row in channel:
+            row_total = row_squares = np.int32(0)
+            for level in row:
+                row_total += np.int32(level)
+                row_squares += np.int32(level) * np.int32(level)
+            total += row_total
+            squares += row_squares
+    mean = total / levels.size
+    variance = (squares - mean * total) / levels.size
+    scale = np.float32(1 / np.sqrt(variance + variance_floor))
+    mean = np.float32(mean)
+    for c in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            for j in range(out.shape[2]):
+                out[c, i, j] = (np.float32(levels[c, i, j]) - mean) * scale

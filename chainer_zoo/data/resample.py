@@ -1,20 +1,18 @@
-"""Resizing as a matrix product, with the weights that Pillow uses.
+"""Resizing as a product of matrices, with the weights that Pillow uses.
 
 Resizing is linear and acts on rows and columns apart, so a resized picture is ``R @ picture @ C.T``
 with one matrix for its rows and one for its columns. A crop of the result is a slice of the
 matrices. Pillow rounds to whole grey levels after the columns and again after the rows, and
 so does :mod:`chainer_zoo.data.pictures`.
+
+Weights are whole numbers, as Pillow has them. A picture that is enlarged bilinearly often comes out
+exactly halfway between two grey levels, up to once in 18 values, and then the rounding of the
+weights decides which one it becomes.
 """
 import numpy as np
 
-# Pillow holds a weight as a whole number of 2 ** -22 (PRECISION_BITS in its Resample.c). A picture
-# that is enlarged bilinearly often comes out exactly halfway between two grey levels, up to once in
-# 18 values, and then this rounding of the weights decides which level Pillow takes. A sum in
-# float32 is too coarse to notice it, so it is exaggerated, up to _LEEWAY / new times: this moves a
-# value by 255 * 2 ** -23 * _LEEWAY / new = 1 / (4 * new) at most, and what is not halfway is at
-# least 1 / (2 * new) away from there.
-_PRECISION = 1 << 22
-_LEEWAY = 1 << 13
+#: A weight of 1 is 2 to this power (PRECISION_BITS in Pillow's Resample.c).
+PRECISION_BITS = 22
 
 
 def _triangle(x):
@@ -32,7 +30,7 @@ def _cubic(x, a=-0.5):
 _FILTERS = {'bilinear': (_triangle, 1.0), 'bicubic': (_cubic, 2.0)}
 INTERPOLATIONS = ('nearest',) + tuple(_FILTERS)
 
-# Floats of a table, at most: one that would grow larger is begun anew. All matrices of the largest
+# Weights of a table, at most: one that would grow larger is begun anew. All matrices of the largest
 # size class (from 32 to 256..512 pixels) are 9.5 million.
 _CAPACITY = 1 << 24
 
@@ -47,24 +45,25 @@ def matrix(old, new, interpolation):
             Pillow's wider support where ``new`` is smaller (antialiasing).
 
     Returns:
-        numpy.ndarray: float32 (new, old). Each row sums to 1.
+        numpy.ndarray: int32 (new, old), in units of 2 ** -22. Each row sums to 1, give or take a
+        few units.
     """
     first, end = window(old, new, interpolation)
+    whole = np.zeros((new, old), dtype=np.int32)
     if new == old or interpolation == 'nearest':
-        weights = np.zeros((new, old), dtype=np.float32)
-        weights[np.arange(new), first] = 1
-        return weights
-    function, reach = _FILTERS[interpolation]
+        whole[np.arange(new), first] = 1 << PRECISION_BITS
+        return whole
+    function, _ = _FILTERS[interpolation]
     step = old / new
     centres = (np.arange(new)[:, None] + 0.5) * step
-    pixels = np.arange(old)
-    weights = function((pixels - centres + 0.5) * (1 / max(step, 1.0)))
-    weights[(pixels < first[:, None]) | (pixels >= end[:, None])] = 0
+    pixels = first[:, None] + np.arange((end - first).max())  # (new, pixels of the widest window)
+    inside = pixels < end[:, None]
+    weights = function((pixels - centres + 0.5) * (1 / max(step, 1.0))) * inside
     weights /= weights.sum(axis=1, keepdims=True)
-    whole = np.trunc(weights * _PRECISION + np.copysign(0.5, weights))
-    exaggeration = _LEEWAY // new if interpolation == 'bilinear' and new > old else 1
-    error = whole / _PRECISION - weights
-    return (weights + exaggeration * error).astype(np.float32)
+    weights *= 1 << PRECISION_BITS
+    weights = np.trunc(weights + np.copysign(0.5, weights))
+    whole[np.nonzero(inside)[0], pixels[inside]] = weights[inside]
+    return whole
 
 
 def window(old, new, interpolation):
@@ -103,13 +102,13 @@ class Table(object):
         old (int): N, pixels before.
 
     Attributes:
-        weights (numpy.ndarray): float32 (M, N), read-only.
+        weights (numpy.ndarray): int32 (M, N), read-only.
         windows (numpy.ndarray): int (M, 2), the :func:`window` of each row, read-only.
         start (dict): Row in which the matrix for (new, interpolation) begins.
     """
 
     def __init__(self, old):
-        self.weights = np.empty((0, old), dtype=np.float32)
+        self.weights = np.empty((0, old), dtype=np.int32)
         self.windows = np.empty((0, 2), dtype=int)
         self.start = {}
         # Memory with room behind the rows. Only one of the tables that grow from this may have it.

@@ -25,9 +25,6 @@ FORWARD_INFERENCE = 96
 BACKWARD = 128
 CONVOLUTION_DIRECT = 1
 ELTWISE_RELU = 32
-ELTWISE_LINEAR = 38
-ELTWISE_CLIP = 46
-ELTWISE_ROUND = 50  # half to even
 ELTWISE_RELU_FROM_OUTPUT = 256
 POOLING_MAX = 511
 POOLING_AVERAGE = 767  # padding counts
@@ -132,8 +129,6 @@ _SIGNATURES = {
         [_handle_p, c_void_p, c_int, c_void_p, c_void_p, c_float, c_uint, c_void_p],
     'dnnl_batch_normalization_backward_primitive_desc_create':
         [_handle_p, c_void_p, c_int] + [c_void_p] * 3 + [c_float, c_uint] + [c_void_p] * 2,
-    'dnnl_layer_normalization_forward_primitive_desc_create':
-        [_handle_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p, c_float, c_uint, c_void_p],
     'dnnl_matmul_primitive_desc_create': [_handle_p] + [c_void_p] * 6,
 }
 

@@ -9,6 +9,7 @@ import chainer
 import numpy as np
 
 from chainer_zoo import compat
+from chainer_zoo import jit
 from chainer_zoo import onednn
 
 Finding = collections.namedtuple('Finding', 'name found remedy')
@@ -64,6 +65,10 @@ def find_cpu():
         yield Finding('oneDNN', reason, 'pip install onednn-cpu-gomp==2023.2.0')
     else:
         yield Finding('oneDNN', reason, 'nothing to do: Chainer\'s own code computes, more slowly')
+    reason = jit.why_not()
+    yield Finding('Numba', version('numba') if reason is None else first_line(reason),
+                  reason and 'pip install --upgrade numba (without it NumPy prepares the '
+                  'pictures, more slowly)')
 
 
 def driver_version():

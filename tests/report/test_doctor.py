@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chainer_zoo import compat
+from chainer_zoo import jit
 from chainer_zoo import onednn
 from chainer_zoo.report import doctor
 
@@ -64,7 +65,7 @@ def test_versions_of_what_is_here(capsys):
     found, _ = map(stripped, report(capsys))
     assert found['numpy'] == np.__version__ and found['chainer'] == chainer.__version__
     assert found['Python'].startswith('{}.{}.'.format(*sys.version_info))
-    assert 'cores' in found['processor'] and found['BLAS'] and found['oneDNN']
+    assert 'cores' in found['processor'] and found['BLAS'] and found['oneDNN'] and found['Numba']
 
 
 def test_a_machine_without_gpu(machine, capsys, monkeypatch):
@@ -141,15 +142,17 @@ def test_a_broken_cupy(machine, capsys, monkeypatch):
     assert found['CuPy'].startswith('does not load: ')
 
 
-def test_a_missing_package_and_onednn(machine, capsys, monkeypatch):
+def test_a_missing_package_onednn_and_numba(machine, capsys, monkeypatch):
     machine(None, None, available=False)
     monkeypatch.setattr(doctor, 'version', lambda package: None)
     monkeypatch.setattr(onednn, 'why_not', lambda: 'libdnnl.so.3 is not there')
+    monkeypatch.setattr(jit, 'why_not', lambda: 'Numba needs NumPy 2.5 or less')
     monkeypatch.setattr(doctor.platform, 'system', lambda: 'Linux')
     monkeypatch.setattr(doctor.platform, 'machine', lambda: 'x86_64')
     found, remedies = map(stripped, report(capsys))
     assert found['tqdm'] == 'missing' and remedies['tqdm'] == 'pip install tqdm'
     assert remedies['oneDNN'].startswith('pip install onednn-cpu-gomp')
+    assert found['Numba'] == 'Numba needs NumPy 2.5 or less' and 'numba' in remedies['Numba']
     monkeypatch.setattr(doctor.platform, 'machine', lambda: 'arm64')
     assert stripped(report(capsys)[1])['oneDNN'].startswith('nothing to do')
 

@@ -1,0 +1,56 @@
+"""Loops that Numba compiles to machine code, for what neither NumPy nor oneDNN does in one pass.
+
+Such loops stand in modules of their own, which are imported only where they are needed, by
+:func:`loops`: importing Numba takes a third of a second.
+"""
+import functools
+import importlib
+import warnings
+
+
+def compiled(function):
+    """Compile a function of arrays and numbers, for each combination of types at its first call.
+
+    It runs without Python's lock. The machine code is kept beside the source or in the user's
+    cache, where there is such a folder, so that only the first process has to wait for it.
+
+    Args:
+        function (callable): what Numba can compile: loops, arithmetic, other compiled functions.
+
+    Returns:
+        callable: takes and returns the same.
+
+    Raises:
+        ImportError: Numba is not there, or too old for this NumPy.
+    """
+    import numba
+    try:
+        return numba.njit(function, nogil=True, cache=True)
+    except RuntimeError:  # there is no folder that can be written to
+        return numba.njit(function, nogil=True)
+
+
+@functools.lru_cache(maxsize=None)
+def why_not():
+    """Return None, or why Numba cannot be used (str)."""
+    try:
+        compiled(lambda: None)
+    except ImportError as error:
+        return str(error)
+    return None
+
+
+@functools.lru_cache(maxsize=None)
+def loops(name):
+    """Import a module of compiled functions.
+
+    Args:
+        name (str): in full.
+
+    Returns:
+        module: or None where Numba cannot be used, which a warning says once.
+    """
+    if why_not() is not None:
+        warnings.warn('what Numba would compile takes several times as long: ' + why_not())
+        return None
+    return importlib.import_module(name)

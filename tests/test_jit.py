@@ -1,0 +1,90 @@
+import builtins
+import importlib
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from chainer_zoo import jit
+
+MODULE = '''
+from chainer_zoo import jit
+
+@jit.compiled
+def total(x):
+    found = 0
+    for i in range(len(x)):
+        found += x[i]
+    return found
+'''
+CALL = 'import numpy, loops; print(loops.total(numpy.arange(5)), loops.total.stats.cache_hits)'
+
+
+@pytest.fixture
+def numba():
+    return pytest.importorskip('numba')
+
+
+@pytest.fixture
+def asked_anew():
+    """Let what is found out once be found out again, before and after a test."""
+    jit.why_not.cache_clear()
+    jit.loops.cache_clear()
+    yield
+    jit.why_not.cache_clear()
+    jit.loops.cache_clear()
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module with a compiled function, as a file."""
+    path = tmp_path / 'loops.py'
+    path.write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield path
+    sys.modules.pop('loops', None)
+
+
+def call(folder):
+    """Call the compiled function in another process: its result, and calls that found code."""
+    result = subprocess.run([sys.executable, '-c', 'import sys; sys.path.append({!r}); {}'.format(
+        str(folder), CALL)], check=True, capture_output=True, text=True, timeout=120)
+    value, hits = result.stdout.split(' ', 1)
+    return int(value), 'int64' in hits
+
+
+def test_only_the_first_process_compiles(numba, module):
+    assert call(module.parent) == (10, False)
+    assert call(module.parent) == (10, True)
+
+
+def test_a_folder_that_cannot_keep_code_is_no_hindrance(numba, module, monkeypatch):
+    def njit(*args, cache=False, **kwargs):
+        if cache:
+            raise RuntimeError('cannot cache function: no locator available')
+        return real(*args, **kwargs)
+    real = numba.njit
+    monkeypatch.setattr(numba, 'njit', njit)
+    assert importlib.import_module('loops').total(np.arange(5)) == 10
+
+
+def test_a_module_is_imported_when_it_is_asked_for(numba, module, asked_anew):
+    assert 'loops' not in sys.modules and jit.why_not() is None
+    assert jit.loops('loops').total(np.arange(5)) == 10
+
+
+def test_without_numba_that_is_said_once(module, monkeypatch, asked_anew):
+    def refuse(name, *args, **kwargs):
+        if name == 'numba':
+            raise ImportError('Numba needs another NumPy')
+        return real(name, *args, **kwargs)
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, '__import__', refuse)
+    with pytest.warns(UserWarning, match='Numba needs another NumPy'):
+        assert jit.loops('loops') is None
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert jit.loops('loops') is None
+    assert jit.why_not() == 'Numba needs another NumPy'
