@@ -8,7 +8,8 @@ work with Pillow, picture after picture, in the original's steps (but not what t
 beside them: it keeps a record of each step and seeds its generator from the operating system before
 each choice). They take turns of at least a tenth of a second, and the median of N turns counts;
 ``ratio`` is of the first way and the last. On a machine that is busy with other things,
-``--clock cpu`` counts processor time; then threads gain nothing. With ``-g`` the batch is prepared on that GPU.
+``--clock cpu`` counts processor time; then threads gain nothing. With ``-g`` the batch is prepared
+on that GPU.
 """
 import argparse
 import os
@@ -23,6 +24,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 
 import chainer_zoo  # NOQA: before Chainer
 from chainer_zoo import devices
+from chainer_zoo import jit
 from chainer_zoo.data import pictures
 from chainer_zoo.data import shapes
 
@@ -70,7 +72,7 @@ def main():
                 device.device.synchronize()
         return (clock() - start) / (batches * args.batch)
 
-    names = ['loops'] * (args.gpu < 0) + ['products', 'one by one']
+    names = ['loops'] * (args.gpu < 0 and jit.why_not() is None) + ['products', 'one by one']
     print('{:<14}'.format('') + ''.join(['{:>12}'.format(name) for name in names]) +
           '   ratio  pictures a second, {} in a batch'.format(args.batch))
     for name, sizes in pictures.SIZE_CLASSES.items():
@@ -84,6 +86,8 @@ def main():
                 'products': lambda: pictures.prepare_by_products(device.xp, sent, choices, out),
                 'one by one': lambda: one_by_one(x, choices, crop),
             }
+            for way in names:  # compiles, and fills caches
+                ways[way]()
             turns = [[seconds(ways[way]) for way in names] for _ in range(args.repeat)]
             medians = [statistics.median(turn) for turn in zip(*turns)]
             print('{:<14}'.format(name + ' ' + use) +

@@ -3,6 +3,7 @@
 Such loops stand in modules of their own, which are imported only where they are needed, by
 :func:`loops`: importing Numba takes a third of a second.
 """
+import contextlib
 import functools
 import importlib
 import warnings
@@ -21,13 +22,29 @@ def compiled(function):
         callable: takes and returns the same.
 
     Raises:
-        ImportError: Numba is not there, or too old for this NumPy.
+        Exception: Numba is not there, or cannot be used here.
     """
     import numba
     try:
-        return numba.njit(function, nogil=True, cache=True)
+        dispatcher = numba.njit(function, nogil=True, cache=True)
     except RuntimeError:  # there is no folder that can be written to
         return numba.njit(function, nogil=True)
+    cache = dispatcher._cache
+    for name in 'load_overload', 'save_overload':
+        setattr(cache, name, _forgiving(getattr(cache, name), cache))
+    return dispatcher
+
+
+def _forgiving(method, cache):
+    """Let a full disk, or a file that a power cut left unfinished, be as good as no kept code."""
+    def call(*args):
+        try:
+            return method(*args)
+        except Exception:  # whatever comes of reading half a pickle
+            with contextlib.suppress(Exception):
+                cache.flush()  # or no later process would keep anything
+            return None
+    return call
 
 
 @functools.lru_cache(maxsize=None)
@@ -35,7 +52,7 @@ def why_not():
     """Return None, or why Numba cannot be used (str)."""
     try:
         compiled(lambda: None)
-    except ImportError as error:
+    except Exception as error:  # OSError where Numba's own library does not load
         return str(error)
     return None
 

@@ -1,6 +1,6 @@
-"""Work that NumPy does, shared out among threads of this process.
+"""Work of NumPy and of compiled loops, shared out among threads of this process.
 
-NumPy lets go of Python's lock while it computes, so they run at the same time. Each gets one large
+Both let go of Python's lock while they compute, so they run at the same time. Each gets one large
 part: threads that take turns with small ones wait for the lock longer than they compute.
 """
 import concurrent.futures

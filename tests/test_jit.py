@@ -70,15 +70,36 @@ def test_a_folder_that_cannot_keep_code_is_no_hindrance(numba, module, monkeypat
     assert importlib.import_module('loops').total(np.arange(5)) == 10
 
 
+@pytest.mark.parametrize('suffix', ['nbi', 'nbc'])
+def test_a_kept_file_that_is_damaged_is_no_hindrance(numba, module, suffix):
+    call(module.parent)
+    kept, = (module.parent / '__pycache__').glob('*.' + suffix)
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert call(module.parent) == (10, False)
+    assert call(module.parent) == (10, True)  # and is replaced
+
+
+def test_a_full_disk_is_no_hindrance(numba, module, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr('numba.core.caching.IndexDataCacheFile._open_for_write', refuse)
+    assert importlib.import_module('loops').total(np.arange(5)) == 10
+
+
+def test_compiled_functions_run_without_pythons_lock(numba, module):
+    assert importlib.import_module('loops').total.targetoptions['nogil']
+
+
 def test_a_module_is_imported_when_it_is_asked_for(numba, module, asked_anew):
     assert 'loops' not in sys.modules and jit.why_not() is None
     assert jit.loops('loops').total(np.arange(5)) == 10
 
 
-def test_without_numba_that_is_said_once(module, monkeypatch, asked_anew):
+@pytest.mark.parametrize('error', [ImportError, OSError])
+def test_without_numba_that_is_said_once(error, module, monkeypatch, asked_anew):
     def refuse(name, *args, **kwargs):
         if name == 'numba':
-            raise ImportError('Numba needs another NumPy')
+            raise error('Numba needs another NumPy')
         return real(name, *args, **kwargs)
     real = builtins.__import__
     monkeypatch.setattr(builtins, '__import__', refuse)

@@ -45,8 +45,9 @@ class Pictures(object):
     statistics of a data set.
 
     A batch stays where it is: NumPy arrays are worked on by the CPU, in the compiled loops of
-    :mod:`chainer_zoo.data.pictures_cpu`, CuPy arrays on their GPU. The grey levels are the same,
-    and those of the original.
+    :mod:`chainer_zoo.data.pictures_cpu`, CuPy arrays on their GPU, by products of matrices, as
+    NumPy arrays are where Numba cannot be used. The grey levels are the same, and those of the
+    original.
 
     Source: the original's nutszebra_data_augmentation_picture.py, as of March 2017.
 
@@ -56,7 +57,7 @@ class Pictures(object):
 
     Args:
         size_class (str): A key of ``SIZE_CLASSES``.
-        dtype: Type of the prepared pictures. They are computed in float32.
+        dtype: Type of the prepared pictures. They are rounded to float32 first.
 
     Attributes:
         sizes (SizeClass): Its numbers of pixels.
@@ -128,12 +129,18 @@ class Pictures(object):
         Returns:
             array: (B, 3, S, S) on the device of ``x``. Mean 0 and variance just below 1 for each.
             On a CPU its memory serves for a later batch once nothing refers to it any more.
+
+        Raises:
+            ValueError: ``x`` are no such pictures, ``choices`` are not one for each, or a crop
+                reaches over the edge of a resized picture.
         """
         if x.dtype != np.uint8 or x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3]:
             raise ValueError('expected uint8 pictures (B, 3, N, N), got {} {}'.format(
                 x.dtype, x.shape))
         xp = backend.get_array_module(x)
         choices = Choices(*[np.asarray(choice) for choice in choices])
+        if any([choice.shape != (len(x),) for choice in choices]):
+            raise ValueError('expected one choice for each of {} pictures'.format(len(x)))
         corners = np.array([choices.top, choices.left])
         if (corners < 0).any() or (corners + crop > choices.size).any():
             raise ValueError('a crop of {0}x{0} reaches over the edge of its picture'.format(crop))

@@ -64,7 +64,7 @@ def _stretch(x, stretched, y):
         low = level if level < low else low
         high = level if level > high else high
     scale = np.float32(np.float64(255) / max(high - low, 1))
-    for level in range(low, high + 1):
+    for level in range(int(low), int(high) + 1):
         stretched[level] = np.int32(np.float32(level - low) * scale + np.float32(0.5))
     n = x.shape[2]
     for c in range(x.shape[0]):
@@ -118,12 +118,9 @@ def _normalize(levels, variance_floor, out):
     total = squares = 0
     for channel in levels:
         for row in channel:
-            row_total = row_squares = np.int32(0)
             for level in row:
-                row_total += np.int32(level)
-                row_squares += np.int32(level) * np.int32(level)
-            total += row_total
-            squares += row_squares
+                total += np.int32(level)
+                squares += np.int32(level) * np.int32(level)
     mean = total / levels.size
     variance = (squares - mean * total) / levels.size
     scale = np.float32(1 / np.sqrt(variance + variance_floor))

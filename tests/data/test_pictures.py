@@ -15,7 +15,7 @@ from chainer_zoo import data
 from chainer_zoo import devices
 from chainer_zoo import jit
 from chainer_zoo import threads
-from chainer_zoo.data import cifar10, pictures, pictures_cpu, resample
+from chainer_zoo.data import cifar10, pictures, resample
 from chainer_zoo.errors import UserError
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / 'golden'
@@ -30,6 +30,17 @@ def way(request, monkeypatch):
     """How the pictures of every test here are prepared: by Numba, or as without it."""
     if request.param == 'products':
         monkeypatch.setattr(jit, 'loops', lambda name: None)
+    elif jit.why_not() is not None:
+        pytest.skip(jit.why_not())
+    return request.param
+
+
+@pytest.fixture
+def loops(way):
+    """The module of the compiled loops."""
+    if way == 'products':
+        pytest.skip('it is about the compiled loops')
+    return jit.loops('chainer_zoo.data.pictures_cpu')
 
 
 @pytest.fixture(scope='module')
@@ -110,10 +121,27 @@ def test_the_gpu_gives_what_the_cpu_gives(name, x):
 
 
 @pytest.fixture
-def three_threads(monkeypatch):
+def three_threads(loops, monkeypatch):
     """Let even a few pictures be shared out."""
     monkeypatch.setattr(threads, 'limit', lambda: 3)
-    monkeypatch.setattr(pictures_cpu, '_SHARE', 1 << 12)
+    monkeypatch.setattr(loops, '_SHARE', 1 << 12)
+
+
+def test_a_batch_is_shared_out_among_threads(x, three_threads, monkeypatch):
+    found = []
+    monkeypatch.setattr(threads, 'each', lambda parts, work: found.extend(parts))
+    pictures.Pictures('big').test(x)
+    assert found == [slice(0, 6), slice(6, 13), slice(13, 20)]
+
+
+def test_the_loops_are_compiled_once_for_arrays_of_every_kind(x, loops):
+    prepared = pictures.Pictures('small')
+    fixed = x.copy()
+    fixed.flags.writeable = False
+    for given in x, x[:, :, ::-1], x[::2], np.asfortranarray(x), fixed, x[:1]:
+        prepared.test(given)
+        prepared.train(given, np.random.RandomState(0))
+    assert len(loops._prepare.signatures) == 1
 
 
 def test_threads_and_the_rest_of_a_batch_change_nothing(x, three_threads):
@@ -277,6 +305,13 @@ def test_an_empty_batch_stays_empty(x):
 def test_anything_but_square_uint8_colour_pictures_is_refused(wrong):
     with pytest.raises(ValueError, match='uint8 pictures'):
         pictures.Pictures('small').test(wrong)
+
+
+@pytest.mark.parametrize('n', [1, 3, 5])
+def test_too_few_or_too_many_choices_are_refused(n, x):
+    prepared = pictures.Pictures('small')
+    with pytest.raises(ValueError, match='each of 4 pictures'):
+        prepared.prepare(x[:4], prepared.whole(n), 32)
 
 
 @pytest.mark.parametrize('top, left', [(2, 0), (0, 2), (-1, 0)])

@@ -138,7 +138,7 @@ def test_one_draw_a_block_in_order(net, scripted):
         assert {param.grad is None for param in block.params()} == {drop}
 
 
-@pytest.mark.parametrize('openers', itertools.product([False, True], repeat=3))
+@pytest.mark.parametrize('openers', list(itertools.product([False, True], repeat=3)))
 def test_any_stage_may_lose_its_first_blocks_or_all(net, scripted, openers):
     _, model, _ = net
     x, _ = golden.batch(0, 2, 32)
