@@ -4,6 +4,7 @@ from chainer_zoo.onednn import joining
 from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
+from chainer_zoo.onednn import products
 from chainer_zoo.onednn import weights
 
 RELU = primitive.RELU
@@ -25,6 +26,7 @@ class _Convolution(object):
         self.name = 'convolution x {} W {} y {} stride {} pad {} dilate {} groups {}'.format(
             x_shape, w_shape, y_shape, stride, pad, dilate, groups)
         self.y_shape = y_shape
+        self._by_products = products.takes(x_shape, w_shape, y_shape, stride, pad, dilate, groups)
         # What the window needs at the far side; none where it leaves pixels unused.
         end = tuple(
             max((y - 1) * s + (k - 1) * d + 1 - x - p, 0) for x, k, y, s, p, d in
@@ -138,6 +140,8 @@ class _Convolution(object):
 
     def backward_weights(self, x, gy, w_shape, with_bias):
         run = self._gradient(with_bias)
+        if self._by_products and run.implementation in products.SLOW:
+            return products.gradient(x, gy, w_shape, with_bias)
         gW = memory.empty(w_shape)
         gb = memory.empty((w_shape[0],)) if with_bias else None
         layout = run.layouts[1]
