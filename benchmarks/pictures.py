@@ -27,6 +27,7 @@ from chainer_zoo import devices
 from chainer_zoo import jit
 from chainer_zoo.data import pictures
 from chainer_zoo.data import shapes
+from chainer_zoo.training import arguments
 
 TURN = 0.1  # seconds
 FILTERS = {'nearest': 0, 'bilinear': 2, 'bicubic': 3}  # Pillow's numbers
@@ -51,8 +52,9 @@ def one_by_one(x, choices, crop):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--batch', type=int, default=64, help='pictures (default: 64)')
-    parser.add_argument('--repeat', type=int, default=5, help='turns (default: 5)')
+    parser.add_argument('--batch', type=arguments.whole(1), default=64,
+                        help='pictures (default: 64)')
+    parser.add_argument('--repeat', type=arguments.whole(1), default=5, help='turns (default: 5)')
     parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall')
     parser.add_argument('-g', '--gpu', type=int, default=-1, help='GPU (default: -1, the CPU)')
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """The gradient of a convolution's weights as products of matrices.
 
-Without AVX-512 oneDNN's own code for this gradient takes twice as long as for the others, and its
-products of matrices do not. A kernel of one pixel needs one: gradients of the result by inputs, over
+Without AVX-512 oneDNN's own code for this gradient is slow, most of all while other programs use the
+memory, and its products of matrices are not. A kernel of one pixel needs one: gradients of the result by inputs, over
 all pixels. For a larger one the pictures get a border of zeros, row behind row. Then the pixel that
 a kernel's element meets lies at a fixed distance behind that of the result, so each element needs
 one product, too; those of a kernel's row are joined, because ``K`` pixels behind each other are one
