@@ -22,6 +22,7 @@ _TEST = 'test_batch'
 _META = 'batches.meta'
 _FILES = _TRAIN + (_TEST, _META)
 _PIXELS = 3 * 32 * 32
+_PIECE = 1 << 20  # bytes that are moved at a time
 
 
 def read(path=None, download=True, progress=True, url=URL, md5=MD5):
@@ -189,10 +190,11 @@ class _Batches(object):
             for i, j in enumerate(order):
                 while j < i:  # where that block was put meanwhile
                     j = order[j]
-                if i != j:
-                    moved = blocks[i].copy()
-                    blocks[i] = blocks[j]
-                    blocks[j] = moved
+                # Piece by piece: a copy of a whole block would be the largest memory of all.
+                for k in range(0, blocks.shape[1] if i != j else 0, _PIECE):
+                    moved = blocks[i, k:k + _PIECE].copy()
+                    blocks[i, k:k + _PIECE] = blocks[j, k:k + _PIECE]
+                    blocks[j, k:k + _PIECE] = moved
             x = self._x
         else:
             parts = np.split(self._x, np.cumsum(lengths)[:-1])

@@ -61,8 +61,11 @@ def test_reads_the_archive_or_a_folder_with_it(tmp_path, inside):
 @pytest.mark.parametrize('lengths', [(3, 3, 3, 3, 3, 2), (1, 5, 0, 2, 7, 4)],
                          ids=['equal', 'unequal'])
 @pytest.mark.parametrize('seed', range(4))
-def test_the_order_inside_the_archive_does_not_matter(tmp_path, lengths, seed):
+@pytest.mark.parametrize('piece', [1000, cifar10._PIECE])
+def test_the_order_inside_the_archive_does_not_matter(
+        tmp_path, lengths, seed, piece, monkeypatch):
     """The official archive begins with data_batch_4."""
+    monkeypatch.setattr(cifar10, '_PIECE', piece)
     files = batches.contents(lengths)
     names = list(files)
     np.random.RandomState(seed).shuffle(names)
