@@ -35,6 +35,22 @@ def compiled(function):
     return dispatcher
 
 
+def callback(function):
+    """Compile a function that C calls with the address of something, and keep it likewise.
+
+    Args:
+        function (callable): as for :func:`compiled`. It takes a pointer and returns nothing.
+
+    Returns:
+        numba.core.ccallback.CFunc: with its own ``address``.
+    """
+    import numba
+    try:
+        return numba.cfunc('void(voidptr)', cache=True)(function)
+    except Exception:  # no folder that can be written to, or a file there that is damaged
+        return numba.cfunc('void(voidptr)')(function)
+
+
 def _forgiving(method, cache):
     """Let a full disk, or a file that a power cut left unfinished, be as good as no kept code."""
     def call(*args):

@@ -7,6 +7,8 @@ from chainer_zoo.functions.drop_path import separated_drop_path  # NOQA
 from chainer_zoo.functions.drop_path import survives  # NOQA
 from chainer_zoo.functions.dropout import dropout  # NOQA
 from chainer_zoo.functions.sequence import bn_relu  # NOQA
+from chainer_zoo.functions.sequence import grow  # NOQA
+from chainer_zoo.functions.sequence import in_parallel  # NOQA
 from chainer_zoo.functions.sequence import in_sequence  # NOQA
 from chainer_zoo.functions.sequence import Join  # NOQA
 from chainer_zoo.functions.shortcut import residual_add  # NOQA

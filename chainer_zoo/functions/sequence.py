@@ -32,6 +32,47 @@ def in_sequence(x, *steps):
     return x
 
 
+def in_parallel(*branches):
+    """Return the channels of what several sequences make, one after the other.
+
+    That is ``F.concat`` of :func:`in_sequence` of each branch. Where no gradient is wanted, the CPU
+    engine has each branch write its channels where they belong.
+
+    Args:
+        *branches (tuple): the input of a sequence, float (B, C, H, W), and its steps.
+
+    Returns:
+        :class:`~chainer.Variable`: float (B, sum of all results' channels, H, W).
+    """
+    branches = [(chainer.as_variable(x), *steps) for x, *steps in branches]
+    if onednn.is_enabled():
+        from chainer_zoo.onednn import sequence
+        return sequence.run_in_parallel(branches)
+    return F.concat([in_sequence(*branch) for branch in branches])
+
+
+def grow(x, *layers):
+    """Return ``x`` and what each layer makes of all channels before it, in this order.
+
+    Figure 1 of Huang et al. 2016, Densely Connected Convolutional Networks. Where no gradient is
+    wanted, the CPU engine makes one array, to which each layer adds its channels.
+
+    Args:
+        x (:class:`~chainer.Variable` or :ref:`ndarray`): float (B, C, H, W).
+        *layers (tuple): steps of a sequence, which keep height and width.
+
+    Returns:
+        :class:`~chainer.Variable`: float (B, C + sum of all layers' channels, H, W).
+    """
+    x = chainer.as_variable(x)
+    if onednn.is_enabled():
+        from chainer_zoo.onednn import sequence
+        return sequence.grow(x, layers)
+    for steps in layers:
+        x = in_sequence(x, *steps, Join(x))
+    return x
+
+
 class Join(object):
     """Concatenation as a step of :func:`in_sequence`: the channels of ``x``, then the others.
 

@@ -3,8 +3,7 @@ import chainer
 import chainer.functions as F
 
 from chainer_zoo.functions import bn_relu
-from chainer_zoo.functions import in_sequence
-from chainer_zoo.functions import Join
+from chainer_zoo.functions import grow
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import Convolution2D
@@ -32,9 +31,7 @@ class DenseBlock(chainer.Chain):
                     in_channels + (i - 1) * growth_rate, growth_rate, 3, 1, 1))
 
     def forward(self, x):
-        for i in range(1, self.layers + 1):
-            x = in_sequence(x, *self['bn_relu_conv%d' % i].steps() + (Join(x),))
-        return x
+        return grow(x, *[self['bn_relu_conv%d' % i].steps() for i in range(1, self.layers + 1)])
 
 
 class Transition(chainer.Chain):

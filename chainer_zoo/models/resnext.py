@@ -2,6 +2,7 @@
 import chainer
 import chainer.functions as F
 
+from chainer_zoo.functions import in_parallel
 from chainer_zoo.functions import in_sequence
 from chainer_zoo.functions import Skip
 from chainer_zoo.links import ConvBNReLU
@@ -35,10 +36,11 @@ class ResNeXtBlock(chainer.Chain):
             self.conv_bn_relu3 = ConvBNReLU(width, out_channels, 1, 1, 0)
 
     def forward(self, x):
-        paths = [self['conv_bn_relu2_%d' % i](self['conv_bn_relu1_%d' % i](x))
-                 for i in range(1, self.C + 1)]
+        paths = in_parallel(*[
+            (x, *self['conv_bn_relu1_%d' % i].steps(), *self['conv_bn_relu2_%d' % i].steps())
+            for i in range(1, self.C + 1)])
         # as the original: no ReLU behind the sum, one before it
-        return in_sequence(F.concat(paths), *self.conv_bn_relu3.steps() + (Skip(x, self.stride),))
+        return in_sequence(paths, *self.conv_bn_relu3.steps(), Skip(x, self.stride))
 
 
 class ResNeXt(chainer.Chain):

@@ -3,6 +3,7 @@ import chainer
 import chainer.functions as F
 
 from chainer_zoo.functions import dropout
+from chainer_zoo.functions import in_parallel
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import Convolution2D
 
@@ -28,7 +29,8 @@ class Fire(chainer.Chain):
     def forward(self, x):
         h = self.bn_relu_conv_s_1x1(x)
         # as the original: each expansion normalizes the squeezed map for itself
-        return F.concat((self.bn_relu_conv_e_1x1(h), self.bn_relu_conv_e_3x3(h)))
+        return in_parallel((h, *self.bn_relu_conv_e_1x1.steps()),
+                           (h, *self.bn_relu_conv_e_3x3.steps()))
 
 
 class SqueezeNet(chainer.Chain):

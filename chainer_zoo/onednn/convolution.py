@@ -3,9 +3,12 @@ from chainer_zoo.onednn import elementwise
 from chainer_zoo.onednn import joining
 from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
+from chainer_zoo.onednn import pointwise
 from chainer_zoo.onednn import primitive
 from chainer_zoo.onednn import products
+from chainer_zoo.onednn import regions
 from chainer_zoo.onednn import weights
+from chainer_zoo.onednn import winograd
 
 RELU = primitive.RELU
 _ADDED = 'added'  # stands for any array in the name of a primitive
@@ -26,6 +29,11 @@ class _Convolution(object):
         self.name = 'convolution x {} W {} y {} stride {} pad {} dilate {} groups {}'.format(
             x_shape, w_shape, y_shape, stride, pad, dilate, groups)
         self.y_shape = y_shape
+        self._pad = pad
+        self._by_winograd, self._gradient_by_winograd = winograd.takes(
+            x_shape, w_shape, y_shape, stride, pad, dilate, groups)
+        self._is_pointwise = pointwise.knows(
+            x_shape, w_shape, y_shape, stride, pad, dilate, groups)
         self._by_products = products.takes(x_shape, w_shape, y_shape, stride, pad, dilate, groups)
         # What the window needs at the far side; none where it leaves pixels unused.
         end = tuple(
@@ -96,7 +104,11 @@ class _Convolution(object):
                  (dnnl.ARG_DST, self._y)] + [(dnnl.ARG_BIAS, self._b)] * with_bias, post_ops)
         return self._make(('forward', with_bias, then), create)
 
-    def forward(self, x, W, b, then):
+    def forward(self, x, W, b, then, line=None, y=None):
+        if self._is_pointwise and (line is not None or y is not None):
+            return pointwise.forward(x, W, b, then, line, y)
+        if line is not None or self._by_winograd and regions.can_follow(then):
+            return winograd.forward(x, W, b, self.y_shape[2:], self._pad, then, line=line, y=y)
         arrays = [step for step in then if step is not RELU]
         then = tuple([RELU if step is RELU else _ADDED for step in then])
         with_bias = W.has_bias if isinstance(W, weights.Derived) else b is not None
@@ -139,6 +151,8 @@ class _Convolution(object):
         return self._make(('gradient', with_bias), create)
 
     def backward_weights(self, x, gy, w_shape, with_bias):
+        if self._gradient_by_winograd:
+            return winograd.gradient(x, gy, self._pad, with_bias)
         run = self._gradient(with_bias)
         if self._by_products and run.implementation in products.SLOW:
             return products.gradient(x, gy, w_shape, with_bias)
@@ -177,7 +191,19 @@ def takes(x_shape, w_shape, with_bias, y_hw, stride, pad, dilate, groups):
     return _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups).takes(with_bias)
 
 
-def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
+def reads_normalized(x_shape, w_shape, y_hw, *geometry):
+    """Return whether :func:`forward` can normalize where it reads its input, and should.
+
+    Arguments as in :func:`forward`, with shapes for arrays.
+    """
+    arguments = x_shape, w_shape, (x_shape[0], w_shape[0]) + tuple(y_hw)
+    arguments += geometry
+    is_pointwise = pointwise.knows(*arguments)
+    return (is_pointwise or winograd.knows(*arguments),
+            is_pointwise or winograd.takes(*arguments)[0])
+
+
+def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=(), line=None, y=None):
     """Convolve.
 
     Args:
@@ -191,6 +217,10 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
         groups (int): of channels.
         then (sequence): what happens to the result before it is stored, in this order:
             :data:`RELU`, or an array that is added, float32 (B, O, y_h, y_w).
+        line (pair of numpy.ndarray or None): float32 (C,) both, scale and shift: what is convolved
+            is ReLU(scale x + shift). Only where :func:`reads_normalized` says that it can be; what
+            may follow then is what :func:`chainer_zoo.onednn.regions.can_follow` says.
+        y (numpy.ndarray or None): where the result goes, some channels of a channels-last array.
 
     Returns:
         numpy.ndarray: float32 (B, O, y_h, y_w), channels last.
@@ -200,7 +230,7 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
     """
     y_shape = (x.shape[0], W.shape[0]) + tuple(y_hw)
     convolution = _get(x.shape, W.shape, y_shape, stride, pad, dilate, groups)
-    x = memory.to_channels_last(x, 'convolution')
+    x = (memory.to_channels_last if line is None else memory.to_pixels)(x, 'convolution')
     if not isinstance(W, weights.Derived):
         W = memory.to_contiguous(W, 'convolution weights')
     if b is not None:
@@ -208,16 +238,19 @@ def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=()):
     then = [step if step is RELU else memory.to_channels_last(step, 'convolution')
             for step in then]
     try:
-        return convolution.forward(x, W, b, then)
+        found = convolution.forward(x, W, b, then, line, y)
     except Refused:
         if not then:
             raise
-    y = convolution.forward(x, W, b, ())
-    for step in then:
-        if step is RELU:
-            elementwise.relu_in_place(y)
-        else:
-            y = elementwise.add((y, step))
+        found = convolution.forward(x, W, b, ())
+        for step in then:
+            if step is RELU:
+                elementwise.relu_in_place(found)
+            else:
+                found = elementwise.add((found, step))
+    if y is None or found is y:
+        return found
+    memory.copy_into(y, found)
     return y
 
 
@@ -232,22 +265,26 @@ def backward_data(gy, W, x_hw, stride, pad, dilate, groups, plus=None):
 
     The rest is as in :func:`forward`.
     """
+    w_shape = (W.shape[1], W.shape[0]) + W.shape[2:]
+    x_shape = (gy.shape[0], W.shape[1] * groups) + tuple(x_hw)
+    back = tuple(d * (k - 1) - p for k, p, d in zip(W.shape[2:], pad, dilate))
+    W = memory.to_contiguous(W, 'convolution weights')
+    if winograd.takes(gy.shape, w_shape, x_shape, stride, back, dilate, groups)[0]:
+        gy = memory.to_channels_last(gy, 'convolution gradient')
+        then = [] if plus is None else [memory.to_channels_last(plus, 'convolution gradient')]
+        return winograd.forward(gy, W, None, x_shape[2:], back, then, turned=True)
     if plus is not None:
-        back = tuple(d * (k - 1) - p for k, p, d in zip(W.shape[2:], pad, dilate))
         if stride == (1, 1) and groups == 1 and min(back) >= 0:
             # A convolution itself, to whose result oneDNN can add before that is stored.
-            W = memory.to_contiguous(W, 'convolution weights')
             turned = weights.Derived(
-                'turned', (W,), (W.shape[1], W.shape[0]) + W.shape[2:], False,
+                'turned', (W,), w_shape, False,
                 lambda: (W[:, :, ::-1, ::-1].swapaxes(0, 1).copy(), None))
             return forward(gy, turned, None, x_hw, stride, back, dilate, groups, [plus])
         gx = backward_data(gy, W, x_hw, stride, pad, dilate, groups)
         joining.add_in_place(gx, plus)
         return gx
-    x_shape = (gy.shape[0], W.shape[1] * groups) + tuple(x_hw)
     convolution = _get(x_shape, W.shape, gy.shape, stride, pad, dilate, groups)
     gy = memory.to_channels_last(gy, 'convolution gradient')
-    W = memory.to_contiguous(W, 'convolution weights')
     return convolution.backward_data(gy, W, x_shape)
 
 

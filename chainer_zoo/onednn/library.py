@@ -130,6 +130,7 @@ _SIGNATURES = {
     'dnnl_batch_normalization_backward_primitive_desc_create':
         [_handle_p, c_void_p, c_int] + [c_void_p] * 3 + [c_float, c_uint] + [c_void_p] * 2,
     'dnnl_matmul_primitive_desc_create': [_handle_p] + [c_void_p] * 6,
+    'dnnl_get_effective_cpu_isa': [],
 }
 
 
@@ -203,6 +204,11 @@ def load():
     library.dnnl_memory_desc_equal.argtypes = [c_void_p, c_void_p]
     library.dnnl_memory_desc_equal.restype = c_int
     return library
+
+
+def has_avx512(library):
+    """Return whether the library's code has vectors of 16 numbers (AVX-512) on this machine."""
+    return bool(library.dnnl_get_effective_cpu_isa() & 0x20)  # dnnl_cpu_isa_avx512_core's own bit
 
 
 def implementation(library, descriptor):

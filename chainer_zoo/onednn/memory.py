@@ -240,8 +240,8 @@ def _count(x, why):
     copied_bytes[why] += x.nbytes
 
 
-def _copy(x, y):
-    """Copy ``x`` into ``y``, with all threads where it is large."""
+def copy_into(y, x):
+    """Copy float32 array ``x`` into ``y``, with all threads where it is large."""
     if x.nbytes < _SMALL or min(x.strides) < 0 or any(s % _ITEM for s in x.strides):
         np.copyto(y, x)
         return
@@ -258,7 +258,7 @@ def _copy(x, y):
 def copy(x):
     """Return a copy of dense float32 array ``x`` in the same order."""
     y = empty_like(x)
-    _copy(x, y)
+    copy_into(y, x)
     return y
 
 
@@ -273,8 +273,35 @@ def to_channels_last(x, why):
         return x
     _count(x, why)
     y = empty_channels_last(x.shape)
-    _copy(x, y)
+    copy_into(y, x)
     return y
+
+
+def pitch(x):
+    """Return how many float32 numbers lie from one pixel of ``x`` (B, C, H, W) to the next.
+
+    That is C where it is channels last, more where it is some channels of such an array, and 0
+    where it is neither.
+    """
+    b, c, h, w = x.shape
+    if is_channels_last(x):
+        return c
+    # How many pixels further each axis leads; one of length 1 leads nowhere.
+    steps = [(stride, ahead) for n, stride, ahead in zip(
+        (b, h, w), (x.strides[0],) + x.strides[2:], (h * w, w, 1)) if n > 1]
+    nbytes = steps[-1][0] // steps[-1][1] if steps else 0
+    if (nbytes < c * _ITEM or nbytes % _ITEM or c > 1 and x.strides[1] != _ITEM
+            or any([stride != ahead * nbytes for stride, ahead in steps])):
+        return 0
+    return nbytes // _ITEM
+
+
+def to_pixels(x, why):
+    """Return ``x`` as it is where it is channels last, or some channels of such an array.
+
+    Else a copy, as :func:`to_channels_last`.
+    """
+    return x if pitch(x) else to_channels_last(x, why)
 
 
 def to_contiguous(x, why):
@@ -283,7 +310,7 @@ def to_contiguous(x, why):
         return x
     _count(x, why)
     y = empty(x.shape)
-    _copy(x, y)
+    copy_into(y, x)
     return y
 
 

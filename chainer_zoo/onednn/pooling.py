@@ -26,10 +26,12 @@ class _Pooling(object):
         engine = primitive.context().engine
         workspace = [(dnnl.ARG_WORKSPACE, dnnl.QUERY_WORKSPACE)] if kind == MAX else []
         self.y_shape = y_shape
-        self.forward = primitive.Primitive(
+        self.forward, self.forward_only = [primitive.Primitive(
             name, 'dnnl_pooling_forward_primitive_desc_create',
-            (engine, dnnl.FORWARD_TRAINING, kind, x, y) + geometry,
-            [(dnnl.ARG_SRC, x), (dnnl.ARG_DST, y)] + workspace)
+            (engine, propagation, kind, x, y) + geometry,
+            [(dnnl.ARG_SRC, x), (dnnl.ARG_DST, y)] + more)
+            for propagation, more in ((dnnl.FORWARD_TRAINING, workspace),
+                                      (dnnl.FORWARD_INFERENCE, []))]
         self.backward = primitive.Primitive(
             name + ' gradient', 'dnnl_pooling_backward_primitive_desc_create',
             (engine, kind, x, y) + geometry + (self.forward,),
@@ -48,7 +50,7 @@ def takes(x_shape, y_hw, ksize, stride, pad):
         zip(x_shape[2:], y_hw, ksize, stride, pad))
 
 
-def forward(kind, x, y_hw, ksize, stride, pad):
+def forward(kind, x, y_hw, ksize, stride, pad, has_gradient=True):
     """Pool.
 
     Args:
@@ -58,14 +60,18 @@ def forward(kind, x, y_hw, ksize, stride, pad):
         ksize (pair of int): the window.
         stride (pair of int): of the window.
         pad (pair of int): before the first pixel.
+        has_gradient (bool): whether :func:`backward` may be called.
 
     Returns:
         tuple: y, float32 (B, C, y_h, y_w), channels last; the workspace for :func:`backward`,
-        None for averages.
+        None for averages and without a gradient.
     """
     pooling = _get(kind, x.shape, x.shape[:2] + tuple(y_hw), ksize, stride, pad)
     x = memory.to_channels_last(x, 'pooling')
     y = memory.empty_channels_last(pooling.y_shape)
+    if not has_gradient:
+        pooling.forward_only.run(x, y)
+        return y, None
     arrays = [x, y]
     workspace = None
     if pooling.workspace_size:

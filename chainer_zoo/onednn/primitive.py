@@ -77,6 +77,7 @@ class _Context(threading.local):
         self._scratch_size = self._scratch_start = 0
         self.kept = {}  # of chainer_zoo.onednn.weights
         self.kept_bytes = 0
+        self.timed = None  # what :func:`timed` adds up
 
     def scratch_address(self, size):
         """Return the address of at least ``size`` bytes (int), the same for every primitive."""
@@ -317,24 +318,44 @@ class Primitive(object):
 
 @contextlib.contextmanager
 def timed():
-    """Time every primitive that runs during a ``with`` block, in any thread.
+    """Time every primitive that this thread runs during a ``with`` block.
 
     Yields:
-        collections.Counter: seconds, by the library's name for what runs.
+        collections.Counter: seconds, by the library's name for what runs, or ours for what is
+        :func:`counted`.
     """
-    seconds = collections.Counter()
+    seconds = context().timed = collections.Counter()
     run = Primitive.run
 
     def timing(self, *arrays):
-        start = time.perf_counter()
-        run(self, *arrays)
-        seconds[self.kind] += time.perf_counter() - start
+        with counted(self.kind, self._context):
+            run(self, *arrays)
 
     Primitive.run = timing  # so that `run` does not ask, thousands of times a step
     try:
         yield seconds
     finally:
         Primitive.run = run
+        context().timed = None
+
+
+@contextlib.contextmanager
+def counted(kind, here=None):
+    """Have :func:`timed` count a ``with`` block as one primitive, whatever runs in it.
+
+    Args:
+        kind (str): what to call it.
+        here (_Context): this thread's.
+    """
+    here = here or context()
+    seconds, here.timed = here.timed, None
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        if seconds is not None:
+            seconds[kind] += time.perf_counter() - start
+            here.timed = seconds
 
 
 def reorder(source, target, post_ops=()):

@@ -127,7 +127,7 @@ def _pool_max(node, inputs):
     if not pooling.takes(x.shape, y_hw, node.ksize, node.stride, node.pad):
         return NOT_HERE
     y, node.onednn_workspace = pooling.forward(
-        pooling.MAX, x, y_hw, node.ksize, node.stride, node.pad)
+        pooling.MAX, x, y_hw, node.ksize, node.stride, node.pad, chainer.config.enable_backprop)
     node._in_shape, node._in_dtype = x.shape, x.dtype
     return y,
 

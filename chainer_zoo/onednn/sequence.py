@@ -127,14 +127,19 @@ def _has_hooks(link):
     return link._n_local_link_hooks or chainer._get_link_hooks()
 
 
-def _plan(x, steps):
+def _plan(x, steps, shape=None):
     """Return the stages for as many ``steps`` as can be taken from Variable ``x`` on.
+
+    Args:
+        x (chainer.Variable or None): the input; None where it is not there yet.
+        steps (sequence): what is to be done.
+        shape (tuple of int): of the input, if that is not there yet.
 
     Returns:
         list, int: the stages, and how many steps they take.
     """
     stages = []
-    shape = x.shape
+    shape = shape or x.shape
     for taken, step in enumerate(steps):
         last = stages[-1] if stages else None
         if step is F.relu:
@@ -149,7 +154,7 @@ def _plan(x, steps):
             else:
                 stages.append(Add(shape, step.x, step.x is x))
         elif isinstance(step, Join):
-            if last is None or step.x is not x or shape[2:] != x.shape[2:]:
+            if last is None or step.x is not x or shape[2:] != step.x.shape[2:]:
                 break
             stages.append(Concat(shape, x.shape))
             shape = stages[-1].shape
@@ -170,8 +175,18 @@ def _plan(x, steps):
     return stages, taken
 
 
-def _run_fixed(x, stages):
-    """Run stages on array ``x`` with fixed statistics; no gradient will be asked for."""
+def _run_fixed(x, stages, y=None):
+    """Run stages on array ``x`` with fixed statistics; no gradient will be asked for.
+
+    Args:
+        x (numpy.ndarray): float32 (B, C, H, W) or (B, C).
+        stages (list): at least one.
+        y (numpy.ndarray or None): where the result goes, float32 (B, O, y_h, y_w), some channels
+            of a channels-last array.
+
+    Returns:
+        numpy.ndarray: the result, ``y`` if there is one.
+    """
     first = x
 
     def parameters(stage):
@@ -180,19 +195,38 @@ def _run_fixed(x, stages):
     stages = collections.deque(stages)
     while stages:
         stage = stages.popleft()
+        ahead = behind = None
+        if (isinstance(stage, Normalize) and stage.relu and stages
+                and isinstance(stages[0], Convolve) and stages[0].should_normalize):
+            ahead, stage = stage, stages.popleft()
         if isinstance(stage, Normalize):
             x = stage.forward_fixed(x)
-        elif (isinstance(stage, Convolve) and not stage.adds and not stage.relu
-                and stages and isinstance(stages[0], Normalize)):
-            fixed = stages.popleft()
-            then = [convolution.RELU] * fixed.relu
+            continue
+        if not isinstance(stage, Convolve):
+            x = stage.forward(x, *parameters(stage))
+            continue
+        then = parameters(stage)[-1:] * stage.adds + [convolution.RELU] * stage.relu
+        if not then and stages and isinstance(stages[0], Normalize):
+            behind = stages.popleft()
+            then = [convolution.RELU] * behind.relu
             if stages and isinstance(stages[0], Add):
                 add = stages.popleft()
                 then += parameters(add) + [convolution.RELU] * add.relu
-            x = stage.forward_normalized(x, fixed, then)
-        else:
-            x = stage.forward(x, *parameters(stage))
+        x = stage.forward_fixed(x, ahead, behind, then, None if stages else y)
+    if y is not None and x is not y:
+        memory.copy_into(y, x)
+        return y
     return x
+
+
+def _is_planned(x):
+    """Return whether Variable ``x`` can be the input of stages."""
+    return x.layout is None and x.ndim in (2, 4) and memory.is_plain(x.array)
+
+
+def _has_no_gradient():
+    """Return whether statistics are fixed, and no gradient will be asked for."""
+    return not chainer.config.train and not chainer.config.enable_backprop
 
 
 def run(x, steps):
@@ -209,8 +243,7 @@ def run(x, steps):
     done = 0
     while done < len(steps):
         taken = 0
-        if (x.layout is None and x.ndim in (2, 4) and memory.is_plain(x.array)
-                and (config.train or not config.enable_backprop)):
+        if _is_planned(x) and (config.train or not config.enable_backprop):
             stages, taken = _plan(x, steps[done:])
         if not taken:
             x = steps[done](x)
@@ -221,3 +254,74 @@ def run(x, steps):
             x = chainer.Variable(_run_fixed(x.array, stages), requires_grad=x.requires_grad)
         done += taken
     return x
+
+
+def run_in_parallel(branches):
+    """Do what :func:`chainer_zoo.functions.in_parallel` says, with the engine on.
+
+    Args:
+        branches (sequence of tuple): Variable and steps, as there.
+
+    Returns:
+        chainer.Variable: the channels of all results, one after the other.
+    """
+    plans = []
+    if _has_no_gradient():
+        plans = [_plan(x, steps) for x, *steps in branches if _is_planned(x) and x.ndim == 4]
+    shapes = [stages[-1].shape for (stages, taken), (_, *steps) in zip(plans, branches)
+              if steps and taken == len(steps)]
+    if len(shapes) < len(branches) or len({(b, h, w) for b, _, h, w in shapes}) > 1:
+        return F.concat([run(x, steps) for x, *steps in branches])
+    (b, _, h, w), channels = shapes[0], 0
+    y = memory.empty_channels_last((b, sum([shape[1] for shape in shapes]), h, w))
+    for (x, *_), (stages, _), shape in zip(branches, plans, shapes):
+        _run_fixed(x.array, stages, y[:, channels:channels + shape[1]])
+        channels += shape[1]
+    return chainer.Variable(y, requires_grad=any([x.requires_grad for x, *_ in branches]))
+
+
+def grow(x, layers):
+    """Do what :func:`chainer_zoo.functions.grow` says, with the engine on.
+
+    Args:
+        x (chainer.Variable): the input.
+        layers (sequence of tuple): steps, as there.
+
+    Returns:
+        chainer.Variable: the channels of the input and of every layer's result.
+    """
+    plan = _plan_growth(x, layers) if _has_no_gradient() and _is_planned(x) else None
+    if plan is None:
+        for steps in layers:
+            x = run(x, tuple(steps) + (Join(x),))
+        return x
+    b, channels, h, w = x.shape
+    y = memory.empty_channels_last(
+        (b, channels + sum([convolve.shape[1] for _, convolve in plan]), h, w))
+    memory.copy_into(y[:, :channels], x.array)
+    for ahead, convolve in plan:
+        end = channels + convolve.shape[1]
+        convolve.forward_fixed(y[:, :channels], ahead, y=y[:, channels:end])
+        channels = end
+    return chainer.Variable(y, requires_grad=x.requires_grad)
+
+
+def _plan_growth(x, layers):
+    """Return the two stages of each layer, if all are BN, ReLU and a convolution that fits them.
+
+    Such layers read some channels of one array, and write others.
+    """
+    plan = []
+    shape = x.shape
+    for steps in layers:
+        stages, taken = _plan(None, steps, shape)
+        if taken < len(steps) or len(stages) != 2:
+            return None
+        ahead, convolve = stages
+        if not (isinstance(ahead, Normalize) and ahead.relu and isinstance(convolve, Convolve)
+                and convolve.can_normalize and not convolve.relu and not convolve.adds
+                and convolve.shape[2:] == shape[2:]):
+            return None
+        plan.append(stages)
+        shape = (shape[0], shape[1] + convolve.shape[1]) + shape[2:]
+    return plan

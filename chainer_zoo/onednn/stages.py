@@ -27,11 +27,17 @@ from chainer_zoo.onednn import weights
 
 @functools.lru_cache(maxsize=primitive.CACHE_SIZE)
 def _examine(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
-    """Return height and width of a convolution's result, and whether oneDNN computes it."""
+    """Return height and width of a convolution's result, and whether oneDNN computes it.
+
+    Then, whether it can normalize its input, and whether it should.
+    """
     y_hw = tuple([conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
         x_shape[2:], w_shape[2:], stride, pad, dilate)])
-    return y_hw, min(y_hw) > 0 and convolution.takes(
-        x_shape, w_shape, has_bias, y_hw, stride, pad, dilate, groups)
+    if min(y_hw) <= 0 or not convolution.takes(
+            x_shape, w_shape, has_bias, y_hw, stride, pad, dilate, groups):
+        return y_hw, False, False, False
+    return (y_hw, True) + convolution.reads_normalized(
+        x_shape, w_shape, y_hw, stride, pad, dilate, groups)
 
 
 class Convolve(object):
@@ -48,7 +54,7 @@ class Convolve(object):
         self.adds = self.relu = self.first = False
         self.geometry = (as_tuple(link.stride, 2), as_tuple(link.pad, 2),
                          as_tuple(link.dilate, 2), link.groups)
-        self.y_hw, self.is_taken = _examine(
+        self.y_hw, self.is_taken, self.can_normalize, self.should_normalize = _examine(
             x_shape, link.W.shape, self.has_bias, *self.geometry)
         self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
 
@@ -92,28 +98,34 @@ class Convolve(object):
         self.y = y if self.relu else None
         return y
 
-    def forward_normalized(self, x, fixed, then):
-        """Return what fixed normalization makes of the result, in one pass over it.
+    def forward_fixed(self, x, ahead=None, behind=None, then=(), y=None):
+        """Return its result, with fixed normalization ahead of it and behind it, in one pass.
 
-        The statistics go into the weights.
+        The statistics of what is ahead are used where the input is read, those of what is behind
+        go into the weights. No gradient can be asked for.
 
         Args:
             x (numpy.ndarray): float32 (B, C, H, W).
-            fixed (Normalize): the normalization.
-            then (list): as :func:`chainer_zoo.onednn.convolution.forward` takes it.
+            ahead (Normalize or None): with ReLU; only where ``can_normalize``.
+            behind (Normalize or None): without its ReLU.
+            then (list), y (numpy.ndarray or None): as
+                :func:`chainer_zoo.onednn.convolution.forward` takes them.
         """
         W, b, _ = self._unpack([p.array for p in self.parameters])
-        gamma, beta = [p.array for p in fixed.parameters]
-        mean, var = fixed.link.avg_mean, fixed.link.avg_var
-
-        def fold():
-            scale = gamma / np.sqrt(var + np.float32(fixed.link.eps))
-            return (W * scale[:, None, None, None],
-                    beta + ((0 if b is None else b) - mean) * scale)
-        folded = weights.Derived(
-            ('normalized', fixed.link.eps),
-            [a for a in (W, b, gamma, beta, mean, var) if a is not None], W.shape, True, fold)
-        return convolution.forward(x, folded, None, self.y_hw, *self.geometry, then=then)
+        line = None if ahead is None else ahead.line()
+        if behind is not None:
+            def fold(W=W, b=b):
+                scale, shift = behind.line()
+                return (W * scale[:, None, None, None],
+                        shift + (0 if b is None else b) * scale)
+            sources = [W, b, behind.link.gamma.array, behind.link.beta.array,
+                       behind.link.avg_mean, behind.link.avg_var]
+            W = weights.Derived(
+                ('normalized', behind.link.eps), [a for a in sources if a is not None], W.shape,
+                True, fold)
+            b = None
+        return convolution.forward(
+            x, W, b, self.y_hw, *self.geometry, then=then, line=line, y=y)
 
     def backward(self, gy, wants_x, plus=None):
         if self.relu:
@@ -176,6 +188,12 @@ class Normalize(object):
         # The workspace says where y is 0, in a thirty-second of the memory.
         self.y = y if self.relu and self.workspace is None else None
         return y
+
+    def line(self):
+        """Return what the running statistics make of it: scale and shift, float32 (C,)."""
+        link = self.link
+        scale = link.gamma.array / np.sqrt(link.avg_var + np.float32(link.eps))
+        return scale, link.beta.array - link.avg_mean * scale
 
     def forward_fixed(self, x):
         """Return float32 array ``x`` normalized with the running statistics."""

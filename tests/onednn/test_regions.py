@@ -1,0 +1,72 @@
+"""Convolutions of compiled loops read some channels of an array and write others of it."""
+import numpy as np
+import pytest
+
+import engine_checks as engine
+
+pytest.importorskip('numba')
+
+
+def convolve(kind, x, W, b, line, y=None, then=()):
+    from chainer_zoo.onednn import pointwise
+    from chainer_zoo.onednn import winograd
+    if kind == '1x1':
+        return pointwise.forward(x, W, b, then, line, y)
+    return winograd.forward(x, W, b, x.shape[2:], (1, 1), then, line=line, y=y)
+
+
+def values(c, o, kind, seed=0):
+    """Return weights, bias, scale and shift."""
+    rng = np.random.RandomState(seed)
+    k = int(kind[0])
+    return (rng.standard_normal((o, c, k, k)).astype('f'), rng.standard_normal(o).astype('f'),
+            rng.standard_normal((2, c)).astype('f'))
+
+
+@pytest.mark.parametrize('kind', ['1x1', '3x3'])
+@pytest.mark.parametrize('first, c, last, o', [(0, 3, 3, 4), (1, 5, 6, 2), (6, 2, 0, 6)])
+@pytest.mark.parametrize('hw', [(6, 7), (1, 1), (5, 1)], ids=str)
+def test_channels_of_one_array_become_others_and_no_more(kind, first, c, last, o, hw):
+    rng = np.random.RandomState(1)
+    whole = engine.layout(rng.standard_normal((3, 9) + hw).astype('f'), 'channels last')
+    before = whole.copy()
+    W, b, line = values(c, o, kind)
+    line = tuple(line)
+    dense = engine.layout(whole[:, first:first + c], 'channels last')
+    y = convolve(kind, dense, W, b, line)
+    place = whole[:, last:last + o]
+    assert convolve(kind, whole[:, first:first + c], W, b, line, place) is place
+    np.testing.assert_array_equal(place, y)
+    np.testing.assert_array_equal(whole[:, :last], before[:, :last])
+    np.testing.assert_array_equal(whole[:, last + o:], before[:, last + o:])
+
+
+@pytest.mark.parametrize('kind', ['1x1', '3x3'])
+def test_a_sum_goes_where_the_result_goes(kind):
+    from chainer_zoo.onednn import primitive
+    rng = np.random.RandomState(1)
+    x, added = [engine.layout(rng.standard_normal((2, c, 6, 5)).astype('f'), 'channels last')
+                for c in (3, 4)]
+    W, b, _ = values(3, 4, kind)
+    whole = engine.layout(np.zeros((2, 7, 6, 5), np.float32), 'channels last')
+    then = [added, primitive.RELU]
+    convolve(kind, x, W, b, None, whole[:, 2:6], then)
+    np.testing.assert_array_equal(whole[:, 2:6], convolve(kind, x, W, b, None, then=then))
+    np.testing.assert_allclose(
+        whole[:, 2:6], np.maximum(convolve(kind, x, W, b, None) + added, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize('make, pitch', [
+    (lambda x: x, 6), (lambda x: x[:, 1:3], 6), (lambda x: x[:, 5:], 6), (lambda x: x[:1, :2], 6),
+    (lambda x: x[:, :2, :1, :1], 120), (lambda x: x[:, :2, :, :1], 30),
+    (lambda x: x[:, :2, :1], 0), (lambda x: x[:, :2, :, :3], 0), (lambda x: x[:, ::2], 0),
+    (lambda x: x[:, :2, :, ::-1], 0), (lambda x: x[:, ::-1], 0), (lambda x: x[::-1], 0),
+    (lambda x: x[:, :2].copy(), 0), (lambda x: np.broadcast_to(x[:, :1], x.shape), 0)])
+def test_the_distance_of_pixels_is_found_where_there_is_one(make, pitch):
+    from chainer_zoo.onednn import memory
+    x = make(engine.layout(np.zeros((3, 6, 4, 5), np.float32), 'channels last'))
+    assert memory.pitch(x) == pitch
+    if x.size == 3 * 2 * 4 * 5 and not pitch:
+        assert memory.is_channels_last(memory.to_pixels(x, 'test'))
+    elif pitch:
+        assert memory.to_pixels(x, 'test') is x
