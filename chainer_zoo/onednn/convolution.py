@@ -150,9 +150,9 @@ class _Convolution(object):
                  (dnnl.ARG_DIFF_DST, self._y)] + [(dnnl.ARG_DIFF_BIAS, self._b)] * with_bias)
         return self._make(('gradient', with_bias), create)
 
-    def backward_weights(self, x, gy, w_shape, with_bias):
+    def backward_weights(self, x, gy, w_shape, with_bias, line=None):
         if self._gradient_by_winograd:
-            return winograd.gradient(x, gy, self._pad, with_bias)
+            return winograd.gradient(x, gy, self._pad, with_bias, line)
         run = self._gradient(with_bias)
         if self._by_products and run.implementation in products.SLOW:
             return products.gradient(x, gy, w_shape, with_bias)
@@ -194,13 +194,15 @@ def takes(x_shape, w_shape, with_bias, y_hw, stride, pad, dilate, groups):
 def reads_normalized(x_shape, w_shape, y_hw, *geometry):
     """Return whether :func:`forward` can normalize where it reads its input, and should.
 
-    Arguments as in :func:`forward`, with shapes for arrays.
+    Then, whether :func:`backward_weights` can. Arguments as in :func:`forward`, with shapes for
+    arrays.
     """
     arguments = x_shape, w_shape, (x_shape[0], w_shape[0]) + tuple(y_hw)
     arguments += geometry
     is_pointwise = pointwise.knows(*arguments)
     return (is_pointwise or winograd.knows(*arguments),
-            is_pointwise or winograd.takes(*arguments)[0])
+            is_pointwise or winograd.takes(*arguments)[0],
+            winograd.takes(*arguments)[1])
 
 
 def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=(), line=None, y=None):
@@ -288,7 +290,7 @@ def backward_data(gy, W, x_hw, stride, pad, dilate, groups, plus=None):
     return convolution.backward_data(gy, W, x_shape)
 
 
-def backward_weights(x, gy, w_shape, with_bias, stride, pad, dilate, groups):
+def backward_weights(x, gy, w_shape, with_bias, stride, pad, dilate, groups, line=None):
     """Return the gradients of weights and bias.
 
     Args:
@@ -296,6 +298,8 @@ def backward_weights(x, gy, w_shape, with_bias, stride, pad, dilate, groups):
         gy (numpy.ndarray): float32 (B, O, y_h, y_w), the gradient of the result.
         w_shape (tuple of int): (O, C / groups, K_h, K_w).
         with_bias (bool): whether the gradient of the bias is wanted.
+        line (pair of numpy.ndarray or None): as in :func:`forward`, where
+            :func:`reads_normalized` says that the gradient can be computed so.
 
     The rest is as in :func:`forward`.
 
@@ -305,4 +309,4 @@ def backward_weights(x, gy, w_shape, with_bias, stride, pad, dilate, groups):
     convolution = _get(x.shape, w_shape, gy.shape, stride, pad, dilate, groups)
     x = memory.to_channels_last(x, 'convolution')
     gy = memory.to_channels_last(gy, 'convolution gradient')
-    return convolution.backward_weights(x, gy, w_shape, with_bias)
+    return convolution.backward_weights(x, gy, w_shape, with_bias, line)

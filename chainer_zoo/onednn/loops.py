@@ -311,24 +311,24 @@ def convolve_tiles(call):
 def sum_products(call):
     """Sum up this thread's share of the gradients of weights and bias.
 
-    Arrays: ``x`` and ``gy`` as above; the gradient of the bias, (threads, 1, O), and that of the
-    weights before its rule, (threads, 16, C * O), to be added to; scratch memory for both factors,
-    (threads, 16, at least step * tiles_x * C and O). Numbers: ``pad_y``, ``pad_x``; rows of tiles
-    that are worked on at a time.
+    Arrays: ``x`` and ``gy`` as above; the gradient of the bias, (threads, 1, O), to be added to;
+    ``scale`` and ``shift`` as above; the gradient of the weights before its rule, (threads, 16, C *
+    O), to be added to; scratch memory for both factors, (threads, 16, at least step * tiles_x * C
+    and O). Numbers: ``pad_y``, ``pad_x``; rows of tiles that are worked on at a time.
     """
     arrays, numbers = _unpack(call)
     x, gy = _pictures(arrays[0]), _pictures(arrays[1])
-    totals, sums = _cube(arrays[2]), _cube(arrays[3])
-    inputs, gradients = _cube(arrays[4]), _cube(arrays[5])
+    totals, sums = _cube(arrays[2]), _cube(arrays[5])
+    scale, shift = _vector(arrays[3]), _vector(arrays[4])
+    inputs, gradients = _cube(arrays[6]), _cube(arrays[7])
     pad_y, pad_x, step = numbers[1], numbers[2], numbers[3]
     c, o = x.shape[3], gy.shape[3]
-    nothing = np.empty(0, np.float32)
     tiles_y, tiles_x = (gy.shape[1] + 1) // 2, (gy.shape[2] + 1) // 2
     number, start, stop = _share(len(gy) * tiles_y)
     a, g = inputs[number], gradients[number]
     for first in range(start, stop, step):
         count = min(step, stop - first)
-        spread_input(x, c, nothing, nothing, pad_y, pad_x, first, count, tiles_y, tiles_x, a)
+        spread_input(x, c, scale, shift, pad_y, pad_x, first, count, tiles_y, tiles_x, a)
         spread_gradient(gy, first, count, tiles_y, tiles_x, g)
         for i in range(16):
             _multiply(numbers, (True, False), c, o, count * tiles_x, a[i], c, g[i], o, 1,

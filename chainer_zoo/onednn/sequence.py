@@ -38,8 +38,12 @@ class Sequence(function_node.FunctionNode):
         onednn.note(self, True)
         self.retain_inputs(range(len(inputs)))
         y = inputs[0]
+        before = None
         for stage, parameters in self._each(inputs):
             y = onednn.part('', stage, stage.forward, y, *parameters)
+            if isinstance(before, Normalize) and isinstance(stage, Convolve):
+                stage.forget_input(before)
+            before = stage
         return y,
 
     def _each(self, inputs):

@@ -29,13 +29,13 @@ from chainer_zoo.onednn import weights
 def _examine(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
     """Return height and width of a convolution's result, and whether oneDNN computes it.
 
-    Then, whether it can normalize its input, and whether it should.
+    Then, whether it can normalize its input, and should, and whether its gradient can.
     """
     y_hw = tuple([conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
         x_shape[2:], w_shape[2:], stride, pad, dilate)])
     if min(y_hw) <= 0 or not convolution.takes(
             x_shape, w_shape, has_bias, y_hw, stride, pad, dilate, groups):
-        return y_hw, False, False, False
+        return y_hw, False, False, False, False
     return (y_hw, True) + convolution.reads_normalized(
         x_shape, w_shape, y_hw, stride, pad, dilate, groups)
 
@@ -54,7 +54,8 @@ class Convolve(object):
         self.adds = self.relu = self.first = False
         self.geometry = (as_tuple(link.stride, 2), as_tuple(link.pad, 2),
                          as_tuple(link.dilate, 2), link.groups)
-        self.y_hw, self.is_taken, self.can_normalize, self.should_normalize = _examine(
+        (self.y_hw, self.is_taken, self.can_normalize, self.should_normalize,
+         self._gradient_can_normalize) = _examine(
             x_shape, link.W.shape, self.has_bias, *self.geometry)
         self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
 
@@ -92,11 +93,22 @@ class Convolve(object):
 
     def forward(self, x, *parameters):
         W, b, added = self._unpack(parameters)
-        self.x, self.W = x, W
+        self.x, self.W, self._line = x, W, None
         y = convolution.forward(x, W, b, self.y_hw, *self.geometry,
                                 then=list(added) + [convolution.RELU] * self.relu)
         self.y = y if self.relu else None
         return y
+
+    def forget_input(self, ahead):
+        """Keep the input of the normalization ahead instead of its result, if that will do.
+
+        It is kept anyway, so this saves the memory of the result.
+
+        Args:
+            ahead (Normalize): it has just been computed.
+        """
+        if self._gradient_can_normalize and ahead.workspace is not None:
+            self.x, self._line = ahead.x, ahead.batch_line()
 
     def forward_fixed(self, x, ahead=None, behind=None, then=(), y=None):
         """Return its result, with fixed normalization ahead of it and behind it, in one pass.
@@ -133,7 +145,7 @@ class Convolve(object):
         gx = convolution.backward_data(
             gy, self.W, self.x.shape[2:], *self.geometry, plus=plus) if wants_x else None
         gW, gb = convolution.backward_weights(
-            self.x, gy, self.W.shape, self.has_bias, *self.geometry)
+            self.x, gy, self.W.shape, self.has_bias, *self.geometry, line=self._line)
         return gx, [gW] + [gb] * self.has_bias + [gy] * self.adds
 
     def again(self, x, *parameters):
@@ -179,7 +191,7 @@ class Normalize(object):
 
     def forward(self, x, gamma, beta):
         link = self.link
-        self.x, self.gamma = x, gamma
+        self.x, self.gamma, self.beta = x, gamma, beta
         y, self.mean, self.var, self.workspace = normalization.forward(
             x, gamma, beta, link.eps, self.relu)
         if not chainer.config.in_recomputing:  # which only computes a forward pass again
@@ -192,8 +204,15 @@ class Normalize(object):
     def line(self):
         """Return what the running statistics make of it: scale and shift, float32 (C,)."""
         link = self.link
-        scale = link.gamma.array / np.sqrt(link.avg_var + np.float32(link.eps))
-        return scale, link.beta.array - link.avg_mean * scale
+        return self._line(link.gamma.array, link.beta.array, link.avg_mean, link.avg_var)
+
+    def batch_line(self):
+        """Return what the statistics of the batch made of it, likewise."""
+        return self._line(self.gamma, self.beta, self.mean, self.var)
+
+    def _line(self, gamma, beta, mean, var):
+        scale = gamma / np.sqrt(var + np.float32(self.link.eps))
+        return scale, beta - mean * scale
 
     def forward_fixed(self, x):
         """Return float32 array ``x`` normalized with the running statistics."""

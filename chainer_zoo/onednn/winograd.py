@@ -151,7 +151,7 @@ def forward(x, W, b, y_hw, pad, then=(), turned=False, line=None, y=None):
     return y
 
 
-def gradient(x, gy, pad, with_bias):
+def gradient(x, gy, pad, with_bias, line=None):
     """Return the gradients of weights and bias.
 
     Args:
@@ -159,6 +159,7 @@ def gradient(x, gy, pad, with_bias):
         gy (numpy.ndarray): float32 (B, O, y_h, y_w), channels last, the gradient of the result.
         pad (pair of int): zeros before the first pixel.
         with_bias (bool): whether the gradient of the bias is wanted.
+        line (pair of numpy.ndarray or None): as :func:`forward` takes it.
 
     Returns:
         tuple: float32 arrays of shape (O, C, 3, 3) and (O,), the second None without bias.
@@ -169,7 +170,8 @@ def gradient(x, gy, pad, with_bias):
     sums.fill(0)
     totals = np.zeros((len(inputs), 1, o), np.float32)
     regions.run('3x3 convolution, gradient of weights', 'sum_products', (
-        regions.pixels(x), regions.pixels(gy), totals, sums, inputs, gradients), pad + (step,))
+        regions.pixels(x), regions.pixels(gy), totals,
+        *(line or (regions.NOTHING, regions.NOTHING)), sums, inputs, gradients), pad + (step,))
     total, gb = sums[0], totals[0, 0]
     for more, more_b in zip(sums[1:], totals[1:]):
         total += more

@@ -124,8 +124,11 @@ def test_what_is_read_is_normalized_but_not_the_padding(shape, winograd, unfille
     x, W, b, gy = arrays(*shape)
     scale, shift = np.random.RandomState(1).standard_normal((2, x.shape[1])).astype('f')
     normalized = np.maximum(scale[:, None, None] * x + shift[:, None, None], 0)
-    y = expected(normalized, W, b, gy, shape[-1])[0]
+    y, _, gW, gb = expected(normalized, W, b, gy, shape[-1])
     close(winograd.forward(x, W, b, y.shape[2:], shape[-1], line=(scale, shift)), y)
+    found, found_b = winograd.gradient(x, gy, shape[-1], True, line=(scale, shift))
+    close(found, gW)
+    close(found_b, gb)
 
 
 def test_not_a_number_stays_one(winograd):
