@@ -15,7 +15,9 @@ setuptools.setup(
         'pillow',  # reads the pictures that people give to predict
         'tqdm',  # progress bars
         'filelock',  # one run a folder, one download at a time
-        'numba',  # prepares pictures in one pass, exactly as Pillow rounds: NumPy needs many
+        # compiles loops: pictures prepared in one pass exactly as Pillow rounds, where NumPy needs
+        # many, and convolutions with fewer multiplications than oneDNN's
+        'numba',
         # oneDNN, the CPU kernels: a plain shared library, called through its C interface
         'onednn-cpu-gomp==2023.2.0; '
         'platform_system == "Linux" and platform_machine == "x86_64"',

@@ -29,9 +29,7 @@ def compiled(function):
         dispatcher = numba.njit(function, nogil=True, cache=True)
     except RuntimeError:  # there is no folder that can be written to
         return numba.njit(function, nogil=True)
-    cache = dispatcher._cache
-    for name in 'load_overload', 'save_overload':
-        setattr(cache, name, _forgiving(getattr(cache, name), cache))
+    _forgive(dispatcher._cache)
     return dispatcher
 
 
@@ -44,15 +42,23 @@ def callback(function):
     Returns:
         numba.core.ccallback.CFunc: with its own ``address``.
     """
-    import numba
-    try:
-        return numba.cfunc('void(voidptr)', cache=True)(function)
-    except Exception:  # no folder that can be written to, or a file there that is damaged
-        return numba.cfunc('void(voidptr)')(function)
+    from numba import types
+    from numba.core.ccallback import CFunc
+    made = CFunc(function, ((types.voidptr,), types.void), {}, {})
+    with contextlib.suppress(RuntimeError):  # there is no folder that can be written to
+        made.enable_caching()
+        _forgive(made._cache)
+    made.compile()
+    return made
+
+
+def _forgive(cache):
+    """Let a full disk, or a file that a power cut left unfinished, be as good as no kept code."""
+    for name in 'load_overload', 'save_overload':
+        setattr(cache, name, _forgiving(getattr(cache, name), cache))
 
 
 def _forgiving(method, cache):
-    """Let a full disk, or a file that a power cut left unfinished, be as good as no kept code."""
     def call(*args):
         try:
             return method(*args)

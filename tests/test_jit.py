@@ -1,4 +1,5 @@
 import builtins
+import ctypes
 import importlib
 import subprocess
 import sys
@@ -18,6 +19,16 @@ def total(x):
     for i in range(len(x)):
         found += x[i]
     return found
+'''
+CALLBACK = '''
+import numba
+from chainer_zoo import jit
+
+@jit.callback
+def double(address):
+    x = numba.carray(address, (3,), numba.float64)
+    for i in range(3):
+        x[i] *= 2
 '''
 CALL = 'import numpy, loops; print(loops.total(numpy.arange(5)), loops.total.stats.cache_hits)'
 
@@ -58,6 +69,54 @@ def call(folder):
 def test_only_the_first_process_compiles(numba, module):
     assert call(module.parent) == (10, False)
     assert call(module.parent) == (10, True)
+
+
+@pytest.fixture
+def callback(module):
+    """A module with a callback, as a file."""
+    module.write_text(CALLBACK)
+    return module
+
+
+def call_back(folder):
+    """Call the callback in another process: its result, and whether its code was found."""
+    result = subprocess.run([sys.executable, '-c', (
+        'import ctypes, sys; sys.path.append({!r}); import loops; '
+        'x = (ctypes.c_double * 3)(1, 2, 3); '
+        'ctypes.CFUNCTYPE(None, ctypes.c_void_p)(loops.double.address)(x); '
+        'print(list(x), loops.double.cache_hits)').format(str(folder))],
+        check=True, capture_output=True, text=True, timeout=120)
+    value, hits = result.stdout.rsplit(' ', 1)
+    assert value == '[2.0, 4.0, 6.0]'
+    return int(hits) == 1
+
+
+def test_a_callback_is_compiled_by_the_first_process_only(numba, callback):
+    assert not call_back(callback.parent)
+    assert call_back(callback.parent)
+
+
+@pytest.mark.parametrize('suffix', ['nbi', 'nbc'])
+def test_a_kept_callback_that_is_damaged_is_no_hindrance(numba, callback, suffix):
+    call_back(callback.parent)
+    for kept in (callback.parent / '__pycache__').glob('*.' + suffix):
+        kept.write_bytes(kept.read_bytes()[:100])
+    assert not call_back(callback.parent)
+    assert call_back(callback.parent)  # and is replaced
+
+
+@pytest.mark.parametrize('error', [RuntimeError('cannot cache function: no locator available'),
+                                   OSError(28, 'No space left on device')], ids=str)
+def test_where_a_callback_cannot_be_kept_is_no_hindrance(numba, callback, error, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise error
+    monkeypatch.setattr({
+        RuntimeError: 'numba.core.ccallback.CFunc.enable_caching',
+        OSError: 'numba.core.caching.IndexDataCacheFile._open_for_write'}[type(error)], refuse)
+    x = np.arange(3, dtype='d')
+    double = importlib.import_module('loops').double
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(double.address)(x.ctypes.data)
+    np.testing.assert_array_equal(x, [0, 2, 4])
 
 
 def test_a_folder_that_cannot_keep_code_is_no_hindrance(numba, module, monkeypatch):

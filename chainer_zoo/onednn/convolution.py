@@ -1,4 +1,6 @@
 """Convolution and its gradients, channels last."""
+import collections
+
 from chainer_zoo.onednn import elementwise
 from chainer_zoo.onednn import joining
 from chainer_zoo.onednn import library as dnnl
@@ -12,6 +14,9 @@ from chainer_zoo.onednn import winograd
 
 RELU = primitive.RELU
 _ADDED = 'added'  # stands for any array in the name of a primitive
+
+
+Normalized = collections.namedtuple('Normalized', 'possible worthwhile in_gradient')
 
 
 class Refused(Exception):
@@ -191,18 +196,20 @@ def takes(x_shape, w_shape, with_bias, y_hw, stride, pad, dilate, groups):
     return _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups).takes(with_bias)
 
 
-def reads_normalized(x_shape, w_shape, y_hw, *geometry):
-    """Return whether :func:`forward` can normalize where it reads its input, and should.
+def reads_normalized(x_shape, w_shape, y_hw, stride, pad, dilate, groups):
+    """Return whether a convolution can normalize what it reads, which then is no pass of its own.
 
-    Then, whether :func:`backward_weights` can. Arguments as in :func:`forward`, with shapes for
-    arrays.
+    Arguments as in :func:`forward`, with shapes for arrays.
+
+    Returns:
+        Normalized: :func:`forward` can; that is no slower; :func:`backward_weights` can.
     """
-    arguments = x_shape, w_shape, (x_shape[0], w_shape[0]) + tuple(y_hw)
-    arguments += geometry
+    y_shape = (x_shape[0], w_shape[0]) + tuple(y_hw)
+    arguments = x_shape, w_shape, y_shape, stride, pad, dilate, groups
+    by_winograd, gradient = winograd.takes(*arguments)
     is_pointwise = pointwise.knows(*arguments)
-    return (is_pointwise or winograd.knows(*arguments),
-            is_pointwise or winograd.takes(*arguments)[0],
-            winograd.takes(*arguments)[1])
+    return Normalized(
+        is_pointwise or winograd.knows(*arguments), is_pointwise or by_winograd, gradient)
 
 
 def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=(), line=None, y=None):

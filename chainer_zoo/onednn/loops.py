@@ -1,4 +1,4 @@
-"""The compiled loops of :mod:`~chainer_zoo.onednn.winograd` and :mod:`~chainer_zoo.onednn.pointwise`.
+"""The compiled loops of :mod:`~chainer_zoo.onednn.winograd` and of ``pointwise`` beside it.
 
 They are one module, because machine code that was kept is not used again when its own module has
 changed, but is when another one has, whose functions it may contain.
@@ -191,7 +191,8 @@ def spread_input(x, c, scale, shift, pad_y, pad_x, first, count, tiles_y, tiles_
     """
     n = tiles_x * c
     even, odd = np.zeros(n + c, np.float32), np.zeros(n + c, np.float32)
-    rows = np.empty((4, 4, n + _GAP), np.float32)  # pixel rows, each after the rule along its columns
+    # Rows of pixels, each after the rule along its columns.
+    rows = np.empty((4, 4, n + _GAP), np.float32)
     for k in range(count):
         picture = (first + k) // tiles_y
         tile_y = (first + k) % tiles_y
@@ -258,8 +259,8 @@ def gather(products, o, bias, relu, added, relu_last, first, count, tiles_y, til
         picture = (first + k) // tiles_y
         s = slice(k * n, (k + 1) * n)
         for j in range(4):
-            _output_rule(n, products[j, s], products[4 + j, s], products[8 + j, s], products[12 + j, s],
-                         rows[0, j], rows[1, j])
+            _output_rule(n, products[j, s], products[4 + j, s], products[8 + j, s],
+                         products[12 + j, s], rows[0, j], rows[1, j])
         top = (first + k) % tiles_y * 2
         for row in range(top, min(top + 2, y.shape[1])):
             m = rows[row - top]

@@ -201,7 +201,7 @@ def _run_fixed(x, stages, y=None):
         stage = stages.popleft()
         ahead = behind = None
         if (isinstance(stage, Normalize) and stage.relu and stages
-                and isinstance(stages[0], Convolve) and stages[0].should_normalize):
+                and isinstance(stages[0], Convolve) and stages[0].reads_normalized.worthwhile):
             ahead, stage = stage, stages.popleft()
         if isinstance(stage, Normalize):
             x = stage.forward_fixed(x)
@@ -323,7 +323,7 @@ def _plan_growth(x, layers):
             return None
         ahead, convolve = stages
         if not (isinstance(ahead, Normalize) and ahead.relu and isinstance(convolve, Convolve)
-                and convolve.can_normalize and not convolve.relu and not convolve.adds
+                and convolve.reads_normalized.possible and not convolve.relu and not convolve.adds
                 and convolve.shape[2:] == shape[2:]):
             return None
         plan.append(stages)

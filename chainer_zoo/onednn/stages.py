@@ -27,16 +27,16 @@ from chainer_zoo.onednn import weights
 
 @functools.lru_cache(maxsize=primitive.CACHE_SIZE)
 def _examine(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
-    """Return height and width of a convolution's result, and whether oneDNN computes it.
+    """Return height and width of a convolution's result, and None if oneDNN does not compute it.
 
-    Then, whether it can normalize its input, and should, and whether its gradient can.
+    Else, what :func:`chainer_zoo.onednn.convolution.reads_normalized` says.
     """
     y_hw = tuple([conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
         x_shape[2:], w_shape[2:], stride, pad, dilate)])
     if min(y_hw) <= 0 or not convolution.takes(
             x_shape, w_shape, has_bias, y_hw, stride, pad, dilate, groups):
-        return y_hw, False, False, False, False
-    return (y_hw, True) + convolution.reads_normalized(
+        return y_hw, None
+    return y_hw, convolution.reads_normalized(
         x_shape, w_shape, y_hw, stride, pad, dilate, groups)
 
 
@@ -54,8 +54,7 @@ class Convolve(object):
         self.adds = self.relu = self.first = False
         self.geometry = (as_tuple(link.stride, 2), as_tuple(link.pad, 2),
                          as_tuple(link.dilate, 2), link.groups)
-        (self.y_hw, self.is_taken, self.can_normalize, self.should_normalize,
-         self._gradient_can_normalize) = _examine(
+        self.y_hw, self.reads_normalized = _examine(
             x_shape, link.W.shape, self.has_bias, *self.geometry)
         self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
 
@@ -67,7 +66,7 @@ class Convolve(object):
             return None
         stage = cls(x_shape, link)
         arrays = [p.array for p in stage.parameters]
-        if (stage.is_taken and memory.is_plain(*arrays)
+        if (stage.reads_normalized is not None and memory.is_plain(*arrays)
                 and all([a.flags.c_contiguous for a in arrays])):
             return stage
         return None
@@ -107,7 +106,7 @@ class Convolve(object):
         Args:
             ahead (Normalize): it has just been computed.
         """
-        if self._gradient_can_normalize and ahead.workspace is not None:
+        if self.reads_normalized.in_gradient and ahead.workspace is not None:
             self.x, self._line = ahead.x, ahead.batch_line()
 
     def forward_fixed(self, x, ahead=None, behind=None, then=(), y=None):
@@ -118,7 +117,7 @@ class Convolve(object):
 
         Args:
             x (numpy.ndarray): float32 (B, C, H, W).
-            ahead (Normalize or None): with ReLU; only where ``can_normalize``.
+            ahead (Normalize or None): with ReLU; only where ``reads_normalized.possible``.
             behind (Normalize or None): without its ReLU.
             then (list), y (numpy.ndarray or None): as
                 :func:`chainer_zoo.onednn.convolution.forward` takes them.

@@ -21,7 +21,7 @@ from chainer_zoo.onednn import primitive
 from chainer_zoo.onednn import regions
 from chainer_zoo.onednn import weights
 
-# Tiles that are worked on at a time: so many, or as many as take so many floats with their products.
+# Tiles that are worked on at a time, and floats that they and their products may take in a cache.
 _TILES = 256
 _FLOATS = 1 << 19
 
@@ -42,7 +42,7 @@ def _least_channels():
     """Return the least C O / (C + O), C channels in, O out, for a convolution and for a gradient.
 
     So many products are saved for each of the sums. Without AVX-512 oneDNN's own code is slow where
-    channels do not fill vectors, and for the gradient of weights.
+    channels do not fill vectors, and for the gradient of weights; with it the bound is cautious.
     """
     return (25, 25) if dnnl.has_avx512(primitive.context().library) else (10, 8)
 

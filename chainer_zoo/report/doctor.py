@@ -67,8 +67,8 @@ def find_cpu():
         yield Finding('oneDNN', reason, 'nothing to do: Chainer\'s own code computes, more slowly')
     reason = jit.why_not()
     yield Finding('Numba', version('numba') if reason is None else first_line(reason),
-                  reason and 'pip install --upgrade numba (without it NumPy prepares the '
-                  'pictures, more slowly)')
+                  reason and 'pip install --upgrade numba (without it pictures are '
+                  'prepared, and convolutions computed, more slowly)')
 
 
 def driver_version():

@@ -124,14 +124,14 @@ def _step(model, optimizer, x, t, now):
 
 
 def inside(step, steps=3):
-    """Find out how much of a step runs inside oneDNN.
+    """Find out how much of a step runs inside oneDNN, or in compiled loops around its products.
 
     Args:
         step (callable): what is timed; it has run before.
         steps (int): how many to time. The one in the middle counts, whatever else delays others.
 
     Returns:
-        tuple: seconds of a step; collections.Counter, seconds inside oneDNN by kind of primitive.
+        tuple: seconds of a step; collections.Counter, seconds there by kind of primitive.
     """
     from chainer_zoo.onednn import primitive
     found = []
@@ -144,7 +144,7 @@ def inside(step, steps=3):
 
 
 def _inside_table(model, optimizer, x, t, steps, style):
-    """Return a table of what runs inside oneDNN in a training step and in an evaluation."""
+    """Return a table of what :func:`inside` finds in a training step and in an evaluation."""
     def evaluate():
         with chainer.using_config('train', False), chainer.no_backprop_mode():
             model(x)
@@ -162,7 +162,7 @@ def _inside_table(model, optimizer, x, t, steps, style):
     rows = [[name] + [text for part, whole in zip(seconds, wholes)
                       for text in ('{:.2f}'.format(1e3 * part), '{:.1%}'.format(part / whole))]
             for name, seconds in parts]
-    header = ['inside oneDNN', 'training ms', 'share', 'evaluation ms', 'share']
+    header = ['inside oneDNN and loops', 'training ms', 'share', 'evaluation ms', 'share']
     return table.render(header, rows, style, header[1:])
 
 

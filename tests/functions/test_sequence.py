@@ -201,7 +201,8 @@ class Branches(chainer.Chain):
         ksizes = dict(narrow=1, wide=3, other=3, strided=3)
         with self.init_scope():
             for i, (name, ksize) in enumerate(sorted(ksizes.items())):
-                conv = Convolution2D(channels, 6 + i, ksize, 2 if name == 'strided' else 1, ksize // 2)
+                stride = 2 if name == 'strided' else 1
+                conv = Convolution2D(channels, 6 + i, ksize, stride, ksize // 2)
                 conv.W.array[...] = np.random.RandomState(i).uniform(-0.5, 0.5, conv.W.shape)
                 setattr(self, name, conv)
                 setattr(self, 'ahead_' + name, link(channels, i))
@@ -229,6 +230,8 @@ class Branches(chainer.Chain):
         return {
             'fire': lambda: in_parallel((x, *self.ahead('narrow')), (x, *self.ahead('wide'))),
             'paths': lambda: in_parallel((x, *self.behind('other')), (x, *self.both('wide'))),
+            'narrow paths': lambda: in_parallel(
+                (x, *self.behind('narrow')), (x, *self.both('narrow'))),
             'a shortcut in a branch': lambda: in_parallel(
                 (x, self.narrow), (x, *self.behind('wide'), Skip(self.wide(x)), F.relu)),
             'no steps in a branch': lambda: in_parallel((x,), (x, *self.ahead('wide'))),
@@ -282,7 +285,7 @@ def test_branches_are_the_same_with_the_engine(engine, kind, train, backprop):
 def test_branches_are_joined_in_their_order(engine):
     x = np.ones((1, 4, 3, 3), np.float32)
     branches = Branches(4)
-    a, b, c = branches.narrow, branches.wide, branches.other
+    a, b = branches.narrow, branches.wide
     for on in (False, True):
         with onednn.using(on), chainer.using_config('train', False), chainer.no_backprop_mode():
             y = in_parallel((x, b), (x, a), (x, b, F.relu)).array
@@ -290,8 +293,8 @@ def test_branches_are_joined_in_their_order(engine):
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('kind, copied', [('fire', 0), ('paths', 0), ('dense', 0)])
-def test_without_gradients_nothing_is_joined_by_copying(engine, kind, copied, monkeypatch):
+@pytest.mark.parametrize('kind', ['fire', 'paths', 'narrow paths', 'dense'])
+def test_without_gradients_nothing_is_joined_by_copying(engine, kind, monkeypatch):
     pytest.importorskip('numba')
     from chainer_zoo.onednn import joining
     monkeypatch.setattr(joining, 'concat', lambda xs: pytest.fail('concatenated'))
@@ -331,6 +334,18 @@ def test_a_block_is_one_node(engine):
             y = in_sequence(x, *layers.orders(x)[order])
             assert [i.creator_node for i in y.creator_node.inputs] == (
                 [None] * len(y.creator_node.inputs)), order
+
+
+def test_what_a_convolution_reads_is_kept_once_where_its_gradient_can_normalize(engine):
+    pytest.importorskip('numba')
+    x = chainer.Variable(np.ones((8, 16, 16, 16), np.float32))
+    layers = Layers(16, ksize=3, pad=1)
+    with onednn.using(True):
+        y = in_sequence(x, layers.bn1, F.relu, layers.conv1, layers.bn2, F.relu, layers.conv2)
+    bn1, conv1, bn2, conv2 = y.creator_node.stages
+    for bn, conv in (bn1, conv1), (bn2, conv2):
+        assert conv.reads_normalized.in_gradient
+        assert conv.x is bn.x
 
 
 @pytest.mark.parametrize('order', ORDERS)

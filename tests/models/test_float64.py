@@ -48,8 +48,9 @@ def test_three_updates_in_float64_are_the_originals(name):
     np.testing.assert_allclose(losses, LOSSES[name], rtol=AMPLIFIED.get(name, 1e-10))
 
 
-def test_gradients_of_highway_in_float64_are_the_originals():
-    case = golden.Golden(FOLDER / 'models' / 'highway.json')
+@pytest.mark.parametrize('name', ['highway', pytest.param('googlenet_v2', marks=pytest.mark.slow)])
+def test_gradients_in_float64_are_the_originals(name):
+    case = golden.Golden(FOLDER / 'models' / (name + '.json'))
     with initializers.unfilled():
         model = case.build()
     to_float64(model)

@@ -11,3 +11,13 @@ def library():
         pytest.skip('oneDNN does not load: ' + reason)
     from chainer_zoo.onednn import seam
     seam.install()
+
+
+@pytest.fixture
+def threads():
+    """Set the number of OpenMP's threads."""
+    from chainer_zoo.onednn import primitive
+    library = primitive.context().library
+    before = library.omp_get_max_threads()
+    yield library.omp_set_num_threads
+    library.omp_set_num_threads(before)

@@ -83,6 +83,15 @@ def test_max_pooling(shape, ksize, stride, pad, cover_all, how):
         [engine.layout(engine.values(0, *shape), how)], ('MaxPoolingND', 'MaxPoolingNDGrad'), 1e-6)
 
 
+@pytest.mark.parametrize('shape, ksize, stride, pad', POOLING, ids=str)
+def test_max_pooling_without_a_gradient(shape, ksize, stride, pad):
+    x = engine.values(0, *shape)
+    with chainer.no_backprop_mode():
+        expected = F.max_pooling_2d(x, ksize, stride, pad).array
+        with onednn.using(True):
+            np.testing.assert_array_equal(F.max_pooling_2d(x, ksize, stride, pad).array, expected)
+
+
 @pytest.mark.parametrize('how', engine.LAYOUTS)
 @pytest.mark.parametrize('shape, ksize, stride, pad', POOLING, ids=str)
 def test_average_pooling(shape, ksize, stride, pad, how):

@@ -1,4 +1,4 @@
-"""1x1 convolutions in pieces are Chainer's, whatever comes ahead of them and wherever they write."""
+"""1x1 convolutions in pieces are Chainer's, whatever comes ahead of them and behind them."""
 import chainer.functions as F
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ import engine_checks as engine
 
 pytest.importorskip('numba')
 
-SHAPES = [(1, 1, 1, 1, 1), (2, 3, 5, 4, 7), (3, 17, 8, 8, 5), (1, 64, 20, 20, 16), (2, 8, 1, 9, 32)]  # B, C, H, W, O
+SHAPES = [  # B, C, H, W, O
+    (1, 1, 1, 1, 1), (2, 3, 5, 4, 7), (3, 17, 8, 8, 5), (1, 64, 20, 20, 16), (2, 8, 1, 9, 32)]
 
 
 @pytest.fixture

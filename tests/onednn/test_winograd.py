@@ -1,6 +1,4 @@
 """3x3 convolutions by Winograd's rule are Chainer's, and as exact as oneDNN's own."""
-import os
-
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -13,8 +11,9 @@ pytest.importorskip('numba')
 
 RELU = 'ReLU'
 SHAPES = [  # B, C, H, W, O, padding
-    (1, 1, 1, 1, 1, (1, 1)), (1, 1, 3, 3, 1, (0, 0)), (2, 3, 6, 8, 5, (1, 1)), (3, 5, 7, 5, 2, (1, 1)),
-    (2, 17, 9, 4, 3, (0, 1)), (1, 2, 5, 6, 9, (2, 2)), (2, 4, 3, 8, 4, (2, 0)), (5, 8, 2, 2, 16, (1, 1))]
+    (1, 1, 1, 1, 1, (1, 1)), (1, 1, 3, 3, 1, (0, 0)), (2, 3, 6, 8, 5, (1, 1)),
+    (3, 5, 7, 5, 2, (1, 1)), (2, 17, 9, 4, 3, (0, 1)), (1, 2, 5, 6, 9, (2, 2)),
+    (2, 4, 3, 8, 4, (2, 0)), (5, 8, 2, 2, 16, (1, 1))]
 
 
 @pytest.fixture
@@ -40,16 +39,6 @@ def unfilled(monkeypatch):
         return y
     real = memory.empty
     monkeypatch.setattr(memory, 'empty', empty)
-
-
-@pytest.fixture
-def threads():
-    """Set the number of OpenMP's threads."""
-    from chainer_zoo.onednn import primitive
-    library = primitive.context().library
-    before = library.omp_get_max_threads()
-    yield library.omp_set_num_threads
-    library.omp_set_num_threads(before)
 
 
 def channels_last(x):
@@ -250,18 +239,3 @@ def test_a_product_that_onednn_refuses_is_an_error(winograd, monkeypatch):
     monkeypatch.setattr(winograd, '_scratch', lambda shape, c, o: real(shape, 3, o))
     with pytest.raises(library.OneDNNError, match='3x3 convolution.*invalid arguments'):
         winograd.forward(x, W, None, (6, 6), (1, 1))
-
-
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='no fork here')
-def test_a_fork_computes_the_same(winograd, threads):
-    threads(2)
-    x, W, b, _ = arrays(4, 8, 8, 8, 8, (1, 1))
-    y = winograd.forward(x, W, b, (8, 8), (1, 1))
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            status = not np.allclose(winograd.forward(x, W, b, (8, 8), (1, 1)), y, atol=1e-4)
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
