@@ -23,15 +23,13 @@ import numpy as np
 
 from chainer_zoo import jit
 from chainer_zoo.onednn import primitive
+from chainer_zoo.onednn import regions
 
-_STATUS = 0  # among the numbers: what oneDNN says, 0 where all is well
+#: A call: addresses and lengths of a table, with the address and the 4 extents of each array, and
+#: of numbers, the first of which is 0 until oneDNN has something to say.
+CALL = np.dtype([(name, np.int64) for name in ('arrays', 'n_arrays', 'numbers', 'n_numbers')])
 
-# What regions.run writes: addresses and lengths.
-_CALL = np.dtype([(name, np.int64) for name in ('arrays', 'n_arrays', 'numbers', 'n_numbers')])
-
-# Numbers between rows of scratch memory, so that these do not start at addresses that a cache maps
-# to one place.
-_GAP = 32
+_GAP = regions.GAP
 
 
 def _external(name, returned, *arguments):
@@ -61,7 +59,7 @@ def _pointer(_, address):
 @jit.compiled
 def _unpack(call):
     """Return a call's table of arrays and its numbers, int64 both."""
-    call = numba.carray(call, (1,), _CALL)[0]
+    call = numba.carray(call, (1,), CALL)[0]
     return (numba.carray(_pointer(call.arrays), (call.n_arrays, 5), np.int64),
             numba.carray(_pointer(call.numbers), (call.n_numbers,), np.int64))
 
@@ -102,7 +100,7 @@ def _multiply(numbers, turned, m, n, k, a, a_pitch, b, b_pitch, beta, y, y_pitch
         np.float32(1), a.ctypes.data, a_pitch, b.ctypes.data, b_pitch, np.float32(beta),
         y.ctypes.data, y_pitch)
     if status:
-        numbers[_STATUS] = status
+        numbers[0] = status
 
 
 @jit.compiled

@@ -20,8 +20,11 @@ NO_PICTURES = np.empty((0, 0, 0, 0), np.float32)
 
 _LOOPS = 'chainer_zoo.onednn.loops'
 _OPENMP = 'GOMP_parallel', 'omp_get_max_threads', 'omp_get_num_threads', 'omp_get_thread_num'
-_CALL = np.dtype([(name, np.int64) for name in ('arrays', 'n_arrays', 'numbers', 'n_numbers')])
 _MOST_AXES = 4
+
+#: Floats between rows of scratch memory, so that these do not start at addresses that a cache maps
+#: to one place.
+GAP = 32
 
 
 @functools.lru_cache(maxsize=None)
@@ -77,10 +80,12 @@ def run(name, callback, arrays, numbers):
     Raises:
         OneDNNError: oneDNN has refused a product.
     """
-    address = getattr(jit.loops(_LOOPS), callback).address
+    loops = jit.loops(_LOOPS)
+    address = getattr(loops, callback).address
     table = np.array([(a.ctypes.data,) + _extent(a) for a in arrays], np.int64)
     numbers = np.array((0,) + tuple(numbers), np.int64)
-    call = np.array([(table.ctypes.data, len(table), numbers.ctypes.data, len(numbers))], _CALL)
+    call = np.array(
+        [(table.ctypes.data, len(table), numbers.ctypes.data, len(numbers))], loops.CALL)
     library = primitive.context().library
     with primitive.counted(name):
         library.GOMP_parallel(ctypes.c_void_p(address), ctypes.c_void_p(call.ctypes.data),

@@ -28,8 +28,6 @@ _FLOATS = 1 << 19
 # The least number of tiles that are worth the way.
 _LEAST_TILES = 256
 
-_GAP = 32  # floats between rows of scratch memory
-
 # The rule for the weights, along one axis and along both: (16, 9).
 _RULE = np.array([[1, 0, 0], [.5, .5, .5], [.5, -.5, .5], [0, 0, 1]], np.float32)
 _RULES = np.kron(_RULE, _RULE)
@@ -71,14 +69,13 @@ def _scratch(y_shape, c, o):
         c, o (int): channels of both matrices.
 
     Returns:
-        tuple: an int; two arrays, float32 (threads, 16, tiles * channels and a gap, so that the
-        parts do not start at addresses that a cache maps to one place).
+        tuple: an int; two arrays, float32 (threads, 16, tiles * channels and a gap).
     """
     tiles_x = -(-y_shape[3] // 2)
     step = max(1, min(_TILES, _FLOATS // 16 // (c + o)) // tiles_x)
     shape = regions.thread_limit(), 16
-    return step, memory.empty(shape + (step * tiles_x * c + _GAP,)), memory.empty(
-        shape + (step * tiles_x * o + _GAP,))
+    return (step, *[memory.empty(shape + (step * tiles_x * channels + regions.GAP,))
+                    for channels in (c, o)])
 
 
 def _matmul(a, b, y, post_ops=()):
