@@ -19,7 +19,7 @@ IN_FLOAT64 = {'highway': {'grads', 'train_losses', 'params_after_3_updates'},
               'ror-40-2': {'train_losses', 'params_after_3_updates'}}
 #: What the CPU engine, which rounds otherwise than a BLAS, is held to instead of golden.TOLERANCES.
 #: The original's own third loss of fractalnet is off by 6% with one BLAS thread. The gradient of
-#: googlenet_v2's first BN, three numbers that cancel, is off by 3% with any kernels of the engine, and
-#: by 1% in float64. test_float64.py decides both.
+#: googlenet_v2's first BN, three numbers that cancel, is off by 3% with any kernels of the engine,
+#: and by 1% in float64. test_float64.py decides both.
 BOUNDS_OF_ENGINE = {'fractalnet': {'train_losses': 0.1}, 'googlenet_v2': {'grads': 5e-2}}
 CASES = [golden.Golden(path) for path in sorted(FOLDER.glob('*.json'))]

@@ -1,5 +1,8 @@
 """1x1 convolutions in pieces are Chainer's, whatever comes ahead of them and behind them."""
 import chainer.functions as F
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -47,6 +50,16 @@ def test_it_is_chainers_convolution(shape, pixels, pointwise, monkeypatch):
     close(pointwise.forward(x, W, b), expected(x, W, b))
     close(pointwise.forward(x, W, None), expected(x, W))
     close(pointwise.forward(x, W, b, line=(scale, shift)), expected(x, W, b, (scale, shift)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 40), st.integers(1, 20), st.integers(1, 20),
+       st.integers(1, 40), st.booleans())
+def test_any_shape_is_chainers(b, c, h, w, o, normalized):
+    from chainer_zoo.onednn import pointwise
+    x, W, bias, scale, shift, _ = arrays(b, c, h, w, o)
+    line = (scale, shift) if normalized else None
+    close(pointwise.forward(x, W, bias, line=line), expected(x, W, bias, line))
 
 
 @pytest.mark.parametrize('with_bias', [True, False])

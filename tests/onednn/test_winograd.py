@@ -1,6 +1,10 @@
 """3x3 convolutions by Winograd's rule are Chainer's, and as exact as oneDNN's own."""
 import chainer
 import chainer.functions as F
+from hypothesis import assume
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -106,6 +110,24 @@ def test_what_it_cannot_do_afterwards_it_does_not_take(regions):
     x = np.zeros((1, 1, 1, 1), np.float32)
     assert not regions.can_follow([x, x])
     assert not regions.can_follow([primitive.RELU, x, primitive.RELU, x])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 20), st.integers(1, 13), st.integers(1, 13),
+       st.integers(1, 20), st.tuples(st.integers(0, 2), st.integers(0, 2)), st.booleans())
+def test_any_shape_is_chainers(b, c, h, w, o, pad, normalized):
+    from chainer_zoo.onednn import winograd
+    assume(h + 2 * pad[0] > 2 and w + 2 * pad[1] > 2)
+    x, W, bias, gy = arrays(b, c, h, w, o, pad)
+    line = tuple(np.random.RandomState(1).standard_normal((2, c)).astype('f'))
+    read = np.maximum(line[0][:, None, None] * x + line[1][:, None, None], 0) if normalized else x
+    line = line if normalized else None
+    y, gx, gW, gb = expected(read, W, bias, gy, pad)
+    close(winograd.forward(x, W, bias, y.shape[2:], pad, line=line), y)
+    close(winograd.forward(gy, W, None, x.shape[2:], back(pad), turned=True), gx)
+    found, found_b = winograd.gradient(x, gy, pad, True, line=line)
+    close(found, gW)
+    close(found_b, gb)
 
 
 @pytest.mark.parametrize('shape', SHAPES)
