@@ -1,4 +1,5 @@
 """Tests of the CPU engine are skipped where its library does not load."""
+import numpy as np
 import pytest
 
 from chainer_zoo import onednn
@@ -21,3 +22,16 @@ def threads():
     before = library.omp_get_max_threads()
     yield library.omp_set_num_threads
     library.omp_set_num_threads(before)
+
+
+@pytest.fixture
+def unfilled(monkeypatch):
+    """Let memory that nobody has written to be what spoils every sum."""
+    from chainer_zoo.onednn import memory
+
+    def empty(*args, **kwargs):
+        y = real(*args, **kwargs)
+        y.fill(np.nan)
+        return y
+    real = memory.empty
+    monkeypatch.setattr(memory, 'empty', empty)

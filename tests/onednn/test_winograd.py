@@ -32,19 +32,6 @@ def regions():
     return regions
 
 
-@pytest.fixture
-def unfilled(monkeypatch):
-    """Let memory that nobody has written to be what spoils every sum."""
-    from chainer_zoo.onednn import memory
-
-    def empty(*args, **kwargs):
-        y = real(*args, **kwargs)
-        y.fill(np.nan)
-        return y
-    real = memory.empty
-    monkeypatch.setattr(memory, 'empty', empty)
-
-
 def channels_last(x):
     return engine.layout(x, 'channels last')
 
