@@ -8,6 +8,7 @@ from chainer_zoo.functions.drop_path import survives  # NOQA
 from chainer_zoo.functions.dropout import dropout  # NOQA
 from chainer_zoo.functions.sequence import bn_relu  # NOQA
 from chainer_zoo.functions.sequence import grow  # NOQA
+from chainer_zoo.functions.sequence import has_hooks  # NOQA
 from chainer_zoo.functions.sequence import in_parallel  # NOQA
 from chainer_zoo.functions.sequence import in_sequence  # NOQA
 from chainer_zoo.functions.sequence import Join  # NOQA

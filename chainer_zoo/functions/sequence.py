@@ -32,11 +32,16 @@ def in_sequence(x, *steps):
     return x
 
 
+def has_hooks(link):
+    """Return whether a hook waits for the call of a link (chainer.Link)."""
+    return bool(link._n_local_link_hooks or chainer._get_link_hooks())
+
+
 def in_parallel(*branches):
     """Return the channels of what several sequences make, one after the other.
 
     That is ``F.concat`` of :func:`in_sequence` of each branch. Where no gradient is wanted, the CPU
-    engine has each branch write its channels where they belong.
+    engine has each branch write its channels where they belong, if its last step can.
 
     Args:
         *branches (tuple): the input of a sequence, float (B, C, H, W), and its steps.

@@ -2,6 +2,7 @@
 import chainer
 import chainer.functions as F
 
+from chainer_zoo.functions import has_hooks
 from chainer_zoo.functions import in_sequence
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
@@ -20,8 +21,14 @@ class ConvBNReLU(chainer.Chain):
             self.bn = BatchNormalization(out_channels)
 
     def steps(self):
-        """Return its steps, for :func:`~chainer_zoo.functions.in_sequence` with others."""
+        """Return its steps, for :func:`~chainer_zoo.functions.in_sequence` with others.
+
+        That is itself where a hook waits for its call.
+        """
+        return (self,) if has_hooks(self) else self._steps()
+
+    def _steps(self):
         return self.conv, self.bn, F.relu
 
     def forward(self, x):
-        return in_sequence(x, *self.steps())
+        return in_sequence(x, *self._steps())

@@ -156,7 +156,7 @@ class _Convolution(object):
         return self._make(('gradient', with_bias), create)
 
     def backward_weights(self, x, gy, w_shape, with_bias, line=None):
-        if self._gradient_by_winograd:
+        if line is not None or self._gradient_by_winograd:
             return winograd.gradient(x, gy, self._pad, with_bias, line)
         run = self._gradient(with_bias)
         if self._by_products and run.implementation in products.SLOW:

@@ -160,9 +160,9 @@ def _gradient_rule(n, a, b, y0, y1, y2, y3):
 
 @jit.compiled
 def _part(x, row, c, scale, shift, pad, even, odd):
-    """Part a row of a picture, or zeros where there is none, with ``pad`` zeros before it.
+    """Part a row of a picture, c channels a pixel, normalized where there is a scale.
 
-    Of its c channels, first normalized where there is a scale.
+    With ``pad`` zeros before it; where there is no such row, it is zeros.
     """
     if row < 0 or row >= len(x):
         even[:] = 0

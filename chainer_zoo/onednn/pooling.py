@@ -15,7 +15,7 @@ class _Pooling(object):
     Args: as :func:`forward`.
     """
 
-    def __init__(self, kind, x_shape, y_shape, ksize, stride, pad):
+    def __init__(self, kind, x_shape, y_shape, ksize, stride, pad, has_gradient):
         name = '{} pooling x {} y {} window {} stride {} pad {}'.format(
             'max' if kind == MAX else 'average', x_shape, y_shape, ksize, stride, pad)
         # Where the windows cover all pixels the last one may stand out.
@@ -24,19 +24,20 @@ class _Pooling(object):
         x, y = primitive.channels_last(x_shape), primitive.channels_last(y_shape)
         geometry = tuple(primitive.dims(v) for v in (stride, ksize, (0, 0), pad, end))
         engine = primitive.context().engine
-        workspace = [(dnnl.ARG_WORKSPACE, dnnl.QUERY_WORKSPACE)] if kind == MAX else []
+        workspace = ([(dnnl.ARG_WORKSPACE, dnnl.QUERY_WORKSPACE)]
+                     if kind == MAX and has_gradient else [])
         self.y_shape = y_shape
-        self.forward, self.forward_only = [primitive.Primitive(
+        self.forward = primitive.Primitive(
             name, 'dnnl_pooling_forward_primitive_desc_create',
-            (engine, propagation, kind, x, y) + geometry,
-            [(dnnl.ARG_SRC, x), (dnnl.ARG_DST, y)] + more)
-            for propagation, more in ((dnnl.FORWARD_TRAINING, workspace),
-                                      (dnnl.FORWARD_INFERENCE, []))]
+            (engine, dnnl.FORWARD_TRAINING if has_gradient else dnnl.FORWARD_INFERENCE, kind, x, y)
+            + geometry, [(dnnl.ARG_SRC, x), (dnnl.ARG_DST, y)] + workspace)
+        self.workspace_size = self.forward.layouts[2].size if workspace else 0
+        if not has_gradient:
+            return
         self.backward = primitive.Primitive(
             name + ' gradient', 'dnnl_pooling_backward_primitive_desc_create',
             (engine, kind, x, y) + geometry + (self.forward,),
             [(dnnl.ARG_DIFF_SRC, x), (dnnl.ARG_DIFF_DST, y)] + workspace)
-        self.workspace_size = self.forward.layouts[2].size if kind == MAX else 0
 
 
 def _get(*key):
@@ -66,12 +67,9 @@ def forward(kind, x, y_hw, ksize, stride, pad, has_gradient=True):
         tuple: y, float32 (B, C, y_h, y_w), channels last; the workspace for :func:`backward`,
         None for averages and without a gradient.
     """
-    pooling = _get(kind, x.shape, x.shape[:2] + tuple(y_hw), ksize, stride, pad)
+    pooling = _get(kind, x.shape, x.shape[:2] + tuple(y_hw), ksize, stride, pad, has_gradient)
     x = memory.to_channels_last(x, 'pooling')
     y = memory.empty_channels_last(pooling.y_shape)
-    if not has_gradient:
-        pooling.forward_only.run(x, y)
-        return y, None
     arrays = [x, y]
     workspace = None
     if pooling.workspace_size:
@@ -91,7 +89,7 @@ def backward(kind, gy, workspace, x_shape, ksize, stride, pad):
 
     The rest is as in :func:`forward`.
     """
-    pooling = _get(kind, x_shape, gy.shape, ksize, stride, pad)
+    pooling = _get(kind, x_shape, gy.shape, ksize, stride, pad, True)
     gy = memory.to_channels_last(gy, 'pooling gradient')
     gx = memory.empty_channels_last(x_shape)
     arrays = [gx, gy] + ([] if workspace is None else [workspace])

@@ -7,6 +7,7 @@ What runs on them are the callbacks of :mod:`chainer_zoo.onednn.loops`.
 """
 import ctypes
 import functools
+import warnings
 
 import numpy as np
 
@@ -29,9 +30,16 @@ GAP = 32
 
 @functools.lru_cache(maxsize=None)
 def are_possible():
-    """Return whether there are Numba and GNU's OpenMP, or one that calls its functions the same."""
+    """Return whether Numba compiles the loops, and OpenMP has functions of the names of GNU's."""
     library = primitive.context().library
-    return jit.why_not() is None and all([hasattr(library, name) for name in _OPENMP])
+    if not all([hasattr(library, name) for name in _OPENMP]):
+        return False
+    try:
+        return jit.loops(_LOOPS) is not None
+    except Exception as error:  # whatever an untried version of Numba or LLVM raises
+        warnings.warn('convolutions take up to twice as long, as Numba does not compile their '
+                      'loops: {}'.format(error))
+        return False
 
 
 def thread_limit():
@@ -61,6 +69,8 @@ def parsed(then):
         tuple: whether ReLU comes first; what is added then, (B, H, W, O) or nothing; whether ReLU
         comes last.
     """
+    if not can_follow(then):
+        raise ValueError('no loop does all that follows: {}'.format(then))
     then = list(then)
     relu = bool(then) and then[0] is primitive.RELU
     rest = then[relu:]

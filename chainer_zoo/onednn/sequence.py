@@ -12,6 +12,7 @@ import chainer.links as L
 from chainer import function_node
 
 from chainer_zoo import onednn
+from chainer_zoo.functions.sequence import has_hooks
 from chainer_zoo.functions.sequence import Join
 from chainer_zoo.functions.shortcut import Skip
 from chainer_zoo.onednn import convolution
@@ -127,10 +128,6 @@ class SequenceGrad(function_node.FunctionNode):
             enable_double_backprop=chainer.config.enable_backprop)
 
 
-def _has_hooks(link):
-    return link._n_local_link_hooks or chainer._get_link_hooks()
-
-
 def _plan(x, steps, shape=None):
     """Return the stages for as many ``steps`` as can be taken from Variable ``x`` on.
 
@@ -162,7 +159,7 @@ def _plan(x, steps, shape=None):
                 break
             stages.append(Concat(shape, x.shape))
             shape = stages[-1].shape
-        elif not isinstance(step, chainer.Link) or _has_hooks(step):
+        elif not isinstance(step, chainer.Link) or has_hooks(step):
             break
         else:
             stage = None
@@ -274,7 +271,7 @@ def run_in_parallel(branches):
         plans = [_plan(x, steps) for x, *steps in branches if _is_planned(x) and x.ndim == 4]
     shapes = [stages[-1].shape for (stages, taken), (_, *steps) in zip(plans, branches)
               if steps and taken == len(steps)]
-    if len(shapes) < len(branches) or len({(b, h, w) for b, _, h, w in shapes}) > 1:
+    if len(shapes) < len(branches) or len({(b, h, w) for b, _, h, w in shapes}) != 1:
         return F.concat([run(x, steps) for x, *steps in branches])
     (b, _, h, w), channels = shapes[0], 0
     y = memory.empty_channels_last((b, sum([shape[1] for shape in shapes]), h, w))
@@ -294,8 +291,8 @@ def grow(x, layers):
     Returns:
         chainer.Variable: the channels of the input and of every layer's result.
     """
-    plan = _plan_growth(x, layers) if _has_no_gradient() and _is_planned(x) else None
-    if plan is None:
+    plan = _plan_growth(x, layers) if _has_no_gradient() and _is_planned(x) else []
+    if not plan:
         for steps in layers:
             x = run(x, tuple(steps) + (Join(x),))
         return x
@@ -313,19 +310,19 @@ def grow(x, layers):
 def _plan_growth(x, layers):
     """Return the two stages of each layer, if all are BN, ReLU and a convolution that fits them.
 
-    Such layers read some channels of one array, and write others.
+    Such layers read some channels of one array, and write others. Else, an empty list.
     """
     plan = []
     shape = x.shape
     for steps in layers:
         stages, taken = _plan(None, steps, shape)
         if taken < len(steps) or len(stages) != 2:
-            return None
+            return []
         ahead, convolve = stages
         if not (isinstance(ahead, Normalize) and ahead.relu and isinstance(convolve, Convolve)
                 and convolve.reads_normalized.possible and not convolve.relu and not convolve.adds
                 and convolve.shape[2:] == shape[2:]):
-            return None
+            return []
         plan.append(stages)
         shape = (shape[0], shape[1] + convolve.shape[1]) + shape[2:]
     return plan

@@ -27,9 +27,12 @@ from chainer_zoo.onednn import weights
 
 @functools.lru_cache(maxsize=primitive.CACHE_SIZE)
 def _examine(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
-    """Return height and width of a convolution's result, and None if oneDNN does not compute it.
+    """Find out about a convolution.
 
-    Else, what :func:`chainer_zoo.onednn.convolution.reads_normalized` says.
+    Returns:
+        tuple: height and width of its result; what
+        :func:`chainer_zoo.onednn.convolution.reads_normalized` says of it, None if oneDNN does not
+        compute it.
     """
     y_hw = tuple([conv.get_conv_outsize(n, k, s, p, d=d) for n, k, s, p, d in zip(
         x_shape[2:], w_shape[2:], stride, pad, dilate)])

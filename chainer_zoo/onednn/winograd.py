@@ -12,6 +12,7 @@ The sums cost the more the fewer channels share them: see :func:`takes`. Roundin
 those of oneDNN's direct code: everything is sums, and halves of weights.
 """
 import functools
+import math
 
 import numpy as np
 
@@ -25,8 +26,11 @@ from chainer_zoo.onednn import weights
 _TILES = 256
 _FLOATS = 1 << 19
 
-# The least number of tiles that are worth the way.
-_LEAST_TILES = 256
+# The least number of tiles that are worth transforming the weights for.
+_LEAST_TILES = 512
+
+# Floats that the threads' sums of a gradient may take, if they are more than what is summed.
+_MOST_SUMS = 1 << 24
 
 # The rule for the weights, along one axis and along both: (16, 9).
 _RULE = np.array([[1, 0, 0], [.5, .5, .5], [.5, -.5, .5], [0, 0, 1]], np.float32)
@@ -57,8 +61,11 @@ def knows(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
 def takes(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
     """Return whether a convolution should be computed here, and whether its weights' gradient."""
     o, c = w_shape[:2]
-    known = knows(x_shape, w_shape, y_shape, stride, pad, dilate, groups)
-    return tuple([known and c * o >= least * (c + o) for least in _least_channels()])
+    if not knows(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
+        return False, False
+    forward, gradient = [c * o >= least * (c + o) for least in _least_channels()]
+    most_sums = max(_MOST_SUMS, math.prod(x_shape) + math.prod(y_shape))
+    return forward, gradient and regions.thread_limit() * 16 * c * o <= most_sums
 
 
 def _scratch(y_shape, c, o):

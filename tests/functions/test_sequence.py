@@ -12,6 +12,8 @@ from chainer_zoo.functions import in_sequence
 from chainer_zoo.functions import Join
 from chainer_zoo.functions import Skip
 from chainer_zoo.links import BatchNormalization
+from chainer_zoo.links import BNReLUConv
+from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Convolution2D
 
 ENGINES = [False, pytest.param(True, marks=pytest.mark.skipif(
@@ -240,7 +242,7 @@ class Branches(chainer.Chain):
             'only normalization': lambda: in_parallel((x, self.ahead_wide), (x, self.wide)),
             'dense': lambda: grow(x, *[self.grown(i) for i in range(3)]),
             'dense, one layer': lambda: grow(x, self.grown(0)),
-            'dense, no layer': lambda: grow(x),
+            'dense, no layer': lambda: F.relu(grow(x)),
             'dense, ReLU behind': lambda: grow(x, self.grown(0), self.grown(1) + (F.relu,)),
         }
 
@@ -248,7 +250,7 @@ class Branches(chainer.Chain):
 KINDS = sorted(Branches(4).kinds(None))
 
 
-def with_branches(kind, on, train, backprop, shape=(4, 16, 16, 18)):
+def with_branches(kind, on, train, backprop, shape=(8, 16, 16, 18)):
     """Return the result, its gradients where there are any, and running statistics."""
     x = chainer.Variable(np.random.RandomState(6).uniform(-1, 1, shape).astype(np.float32))
     branches = Branches(shape[1])
@@ -293,12 +295,31 @@ def test_branches_are_joined_in_their_order(engine):
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('kind', ['fire', 'paths', 'narrow paths', 'dense'])
-def test_without_gradients_nothing_is_joined_by_copying(engine, kind, monkeypatch):
+@pytest.mark.parametrize('kind, inputs', [
+    ('fire', 0), ('paths', 0), ('narrow paths', 0), ('dense', 1)])
+def test_without_gradients_no_result_is_copied(engine, kind, inputs, monkeypatch):
     pytest.importorskip('numba')
     from chainer_zoo.onednn import joining
+    from chainer_zoo.onednn import memory
+    from chainer_zoo.onednn import primitive
+    from chainer_zoo.onednn import stages
+    from chainer_zoo.onednn import winograd
+    monkeypatch.setattr(winograd, '_least_channels', lambda: (0, 0))
+    monkeypatch.setattr(primitive.context(), 'primitives', {})
+    stages._examine.cache_clear()
+    copied = []
     monkeypatch.setattr(joining, 'concat', lambda xs: pytest.fail('concatenated'))
-    with_branches(kind, True, False, False)
+    monkeypatch.setattr(memory, 'copy_into', lambda y, x: copied.append(x.shape))
+    monkeypatch.setattr(memory, 'to_channels_last', engine_layout)
+    try:
+        with_branches(kind, True, False, False)
+    finally:
+        stages._examine.cache_clear()
+    assert copied == [(8, 16, 16, 18)] * inputs
+
+
+def engine_layout(x, _):
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -316,8 +337,34 @@ def test_without_compiled_loops_branches_are_the_same(engine, kind, monkeypatch)
         stages._examine.cache_clear()
 
 
+def test_nothing_grows_without_layers():
+    for shape in (2, 3, 4, 4), (5, 8):
+        x = chainer.Variable(np.ones(shape, np.float32))
+        for on in (False, onednn.is_available()):
+            with onednn.using(on), chainer.using_config('train', False):
+                with chainer.no_backprop_mode():
+                    assert grow(x) is x
+
+
+@pytest.mark.parametrize('on', ENGINES, ids=lambda on: 'oneDNN' if on else 'NumPy')
+@pytest.mark.parametrize('kind', [BNReLUConv, ConvBNReLU])
+def test_hooks_of_links_that_have_steps_are_called(kind, on):
+    x = np.ones((2, 4, 5, 5), np.float32)
+    link, other = kind(4, 3), kind(4, 2)
+    hook = _Counting()
+    link.add_hook(hook)
+    with onednn.using(on):
+        y = in_parallel((x, *link.steps()), (x, *other.steps()))
+        assert hook.calls == 1
+        with _Counting() as everywhere:
+            in_parallel((x, *other.steps()), (x, *other.steps()))
+    assert everywhere.calls == 2 * 3
+    expected = in_sequence(x, *link._steps()), in_sequence(x, *other._steps())
+    np.testing.assert_allclose(y.array, F.concat(expected).array, rtol=1e-3, atol=1e-5)
+
+
 def test_layers_with_hooks_grow_one_by_one(engine):
-    x = np.ones((4, 16, 16, 18), np.float32)
+    x = np.ones((8, 16, 16, 18), np.float32)
     branches = Branches(16)
     hook = _Counting()
     branches.conv1.add_hook(hook)
@@ -338,8 +385,8 @@ def test_a_block_is_one_node(engine):
 
 def test_what_a_convolution_reads_is_kept_once_where_its_gradient_can_normalize(engine):
     pytest.importorskip('numba')
-    x = chainer.Variable(np.ones((8, 16, 16, 16), np.float32))
-    layers = Layers(16, ksize=3, pad=1)
+    x = chainer.Variable(np.ones((8, 64, 16, 16), np.float32))
+    layers = Layers(64, ksize=3, pad=1)
     with onednn.using(True):
         y = in_sequence(x, layers.bn1, F.relu, layers.conv1, layers.bn2, F.relu, layers.conv2)
     bn1, conv1, bn2, conv2 = y.creator_node.stages

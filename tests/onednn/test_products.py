@@ -4,7 +4,7 @@ import chainer.functions as F
 import numpy as np
 import pytest
 
-from chainer_zoo.onednn import convolution, memory, primitive, products
+from chainer_zoo.onednn import convolution, primitive, products
 
 
 def channels_last(x):

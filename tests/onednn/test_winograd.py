@@ -1,4 +1,6 @@
 """3x3 convolutions by Winograd's rule are Chainer's, and as exact as oneDNN's own."""
+import warnings
+
 import chainer
 import chainer.functions as F
 from hypothesis import assume
@@ -97,6 +99,8 @@ def test_what_it_cannot_do_afterwards_it_does_not_take(regions):
     x = np.zeros((1, 1, 1, 1), np.float32)
     assert not regions.can_follow([x, x])
     assert not regions.can_follow([primitive.RELU, x, primitive.RELU, x])
+    with pytest.raises(ValueError, match='no loop'):
+        regions.parsed([x, x])
 
 
 @settings(max_examples=100, deadline=None)
@@ -169,22 +173,22 @@ def test_any_number_of_threads_gives_the_same(shape, winograd, threads, monkeypa
             close(found, wanted)
 
 
-TAKEN = dict(x_shape=(16, 32, 8, 9), w_shape=(64, 32, 3, 3), y_shape=(16, 64, 8, 9), stride=(1, 1),
+TAKEN = dict(x_shape=(32, 32, 8, 9), w_shape=(64, 32, 3, 3), y_shape=(32, 64, 8, 9), stride=(1, 1),
              pad=(1, 1), dilate=(1, 1), groups=1)
 
 
 @pytest.mark.parametrize('changes, taken', [
     (dict(), (True, True)),
-    (dict(pad=(0, 2), y_shape=(16, 64, 6, 11)), (True, True)),
-    (dict(y_shape=(16, 64, 8, 10)), (False, False)),  # with more padding on the far side
-    (dict(pad=(3, 1), y_shape=(16, 64, 12, 9)), (False, False)),
-    (dict(stride=(2, 2), y_shape=(16, 64, 4, 5)), (False, False)),
+    (dict(pad=(0, 2), y_shape=(32, 64, 6, 11)), (True, True)),
+    (dict(y_shape=(32, 64, 8, 10)), (False, False)),  # with more padding on the far side
+    (dict(pad=(3, 1), y_shape=(32, 64, 12, 9)), (False, False)),
+    (dict(stride=(2, 2), y_shape=(32, 64, 4, 5)), (False, False)),
     (dict(w_shape=(64, 32, 3, 1), pad=(1, 0)), (False, False)),
     (dict(pad=(2, 2), dilate=(2, 2)), (False, False)),
     (dict(groups=2, w_shape=(64, 16, 3, 3)), (False, False)),
-    (dict(x_shape=(12, 32, 8, 9), y_shape=(12, 64, 8, 9)), (False, False)),  # 240 tiles
-    (dict(x_shape=(16, 18, 8, 9), w_shape=(16, 18, 3, 3), y_shape=(16, 16, 8, 9)), (False, True)),
-    (dict(x_shape=(16, 3, 8, 9), w_shape=(64, 3, 3, 3)), (False, False))])
+    (dict(x_shape=(25, 32, 8, 9), y_shape=(25, 64, 8, 9)), (False, False)),  # 500 tiles
+    (dict(x_shape=(32, 18, 8, 9), w_shape=(16, 18, 3, 3), y_shape=(32, 16, 8, 9)), (False, True)),
+    (dict(x_shape=(32, 3, 8, 9), w_shape=(64, 3, 3, 3)), (False, False))])
 def test_it_takes_what_it_computes_and_where_that_is_worth_it(
         changes, taken, winograd, monkeypatch):
     monkeypatch.setattr(winograd, '_least_channels', lambda: (10, 8))
@@ -203,10 +207,16 @@ def test_where_vectors_are_wide_more_channels_have_to_be_worth_it(winograd, monk
     assert all(a > b for a, b in zip(wide, narrow))
 
 
-@pytest.mark.parametrize('reason', ['numba', 'OpenMP'])
+def refuse(_):
+    raise RuntimeError('LLVM has no such processor')
+
+
+@pytest.mark.parametrize('reason', ['numba', 'loops', 'OpenMP'])
+@pytest.mark.filterwarnings('ignore:.*Numba')
 def test_without_what_it_needs_onednns_own_code_goes_on(reason, winograd, regions, monkeypatch):
     monkeypatch.setattr(*{
-        'numba': (jit, 'why_not', lambda: 'Numba needs another NumPy'),
+        'numba': (jit, 'loops', lambda _: None),
+        'loops': (jit, 'loops', refuse),
         'OpenMP': (regions, '_OPENMP', ('omp_no_such_function',)),
     }[reason])
     regions.are_possible.cache_clear()
@@ -216,6 +226,30 @@ def test_without_what_it_needs_onednns_own_code_goes_on(reason, winograd, region
         regions.are_possible.cache_clear()
 
 
+def test_loops_that_do_not_compile_are_said_once(regions, monkeypatch):
+    monkeypatch.setattr(jit, 'loops', refuse)
+    regions.are_possible.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match='no such processor'):
+            assert not regions.are_possible()
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            assert not regions.are_possible()
+    finally:
+        regions.are_possible.cache_clear()
+
+
+@pytest.mark.parametrize('b, c, n, gradient', [
+    (32, 64, 2, True), (32, 512, 4, True), (32, 512, 5, False), (300, 512, 5, True),
+    (32, 64, 300, False)])
+def test_the_sums_of_many_threads_do_not_fill_the_memory(b, c, n, gradient, winograd, regions,
+                                                         monkeypatch):
+    monkeypatch.setattr(regions, 'thread_limit', lambda: n)
+    shape = b, c, 8, 9
+    assert winograd.takes(**dict(
+        TAKEN, x_shape=shape, w_shape=(c, c, 3, 3), y_shape=shape)) == (True, gradient)
+
+
 def test_the_engine_uses_it_for_all_passes(winograd, monkeypatch):
     calls = []
     for name in 'forward', 'gradient':
@@ -223,7 +257,7 @@ def test_the_engine_uses_it_for_all_passes(winograd, monkeypatch):
             calls.append(name + ' turned' * kwargs.get('turned', False))
             return real(*args, **kwargs)
         monkeypatch.setattr(winograd, name, noting)
-    x, w = engine.values(0, 16, 64, 8, 8), engine.values(1, 64, 64, 3, 3)
+    x, w = engine.values(0, 32, 64, 8, 8), engine.values(1, 64, 64, 3, 3)
     for how in engine.LAYOUTS:
         del calls[:]
         engine.check(lambda x, w, b: F.convolution_2d(x, w, b, pad=1),
