@@ -100,7 +100,8 @@ def run(name, callback, arrays, numbers):
     with primitive.counted(name):
         library.GOMP_parallel(ctypes.c_void_p(address), ctypes.c_void_p(call.ctypes.data),
                               thread_limit(), 0)
-    dnnl.check(int(numbers[0]), name)
+    dnnl.check(int(numbers[0]), lambda: '{} of {}'.format(
+        name, ', '.join([str(array.shape) for array in arrays if array.size])))
 
 
 def _extent(array):
