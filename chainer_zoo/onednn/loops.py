@@ -1,4 +1,4 @@
-"""The compiled loops of :mod:`~chainer_zoo.onednn.winograd` and of ``pointwise`` beside it.
+"""The compiled loops of ``winograd``, ``pointwise`` and ``normalization`` beside this module.
 
 They are one module, because machine code that was kept is not used again when its own module has
 changed, but is when another one has, whose functions it may contain.
@@ -30,6 +30,9 @@ from chainer_zoo.onednn import regions
 CALL = np.dtype([(name, np.int64) for name in ('arrays', 'n_arrays', 'numbers', 'n_numbers')])
 
 _GAP = regions.GAP
+# Floats that moments are taken of in one loop, where a pixel has fewer; rows of them that are
+# summed up in float32; and by how much a sum of squares may be above the variance's.
+_WIDTH, _ROWS, _MOST_CANCELLED = 512, 32, 1
 
 
 def _external(name, returned, *arguments):
@@ -373,3 +376,92 @@ def convolve_pixels(call):
                 _add(bias if len(bias) else nothing, least, y[k, :o])
             if len(sums):
                 _add(sums[k, :o], least_last, y[k, :o])
+
+
+@jit.compiled
+def _sum_up(x, shift, sums, squares):
+    """Set sums and squares, float64, to those of x - shift in each column of rows of len(shift)."""
+    n = len(shift)
+    sums[:] = 0
+    squares[:] = 0
+    some, some_squares = np.empty(n, np.float32), np.empty(n, np.float32)
+    for first in range(0, len(x), _ROWS * n):
+        some[:] = 0
+        some_squares[:] = 0
+        for start in range(first, min(first + _ROWS * n, len(x)), n):
+            row = x[start:start + n]  # the last one may be shorter
+            for i in range(len(row)):
+                difference = row[i] - shift[i]
+                some[i] += difference
+                some_squares[i] += difference * difference
+        for i in range(n):
+            sums[i] += some[i]
+            squares[i] += some_squares[i]
+
+
+@jit.callback
+def take_moments(call):
+    """Take mean and variance of each channel over this thread's share of the pixels, in one pass.
+
+    They come from the sums of what differs from a guess, and of its squares: from the mean of some
+    pixels, or from the mean itself where that was too bad a guess.
+
+    Arrays: ``x``; count, mean and variance, (threads, 3, C), overwritten where the count is not 0.
+    """
+    arrays, _ = _unpack(call)
+    x, found = _rows(_pictures(arrays[0])), _cube(arrays[1])
+    number, start, stop = _share(len(x))
+    count, c = stop - start, x.shape[1]
+    if count == 0:
+        return
+    guess = np.zeros(c, np.float64)
+    for k in range(_ROWS):
+        pixel = x[start + k * count // _ROWS]
+        for i in range(c):
+            guess[i] += pixel[i]
+    guess /= _ROWS
+    width = max(1, _WIDTH // c)
+    shift = np.empty(width * c, np.float32)
+    sums, squares = np.empty(width * c, np.float64), np.empty(width * c, np.float64)
+    for _ in range(2):
+        for i in range(len(shift)):
+            shift[i] = guess[i % c]
+        _sum_up(x[start:stop].reshape(count * c), shift, sums, squares)
+        is_good = True
+        for i in range(c):
+            offset, square = 0., 0.
+            for k in range(i, len(shift), c):
+                offset += sums[k]
+                square += squares[k]
+            offset /= count
+            variance = max(0., square / count - offset * offset)
+            guess[i] = shift[i] + offset
+            found[number, 0, i], found[number, 1, i] = count, guess[i]
+            found[number, 2, i] = variance
+            # which is false for NaN
+            is_good &= not offset * offset > _MOST_CANCELLED * variance
+        if is_good:
+            return
+
+
+@jit.compiled
+def join_moments(found, mean, var):
+    """Write the mean and the variance of what several threads have taken moments of.
+
+    Args:
+        found (numpy.ndarray): float32 (threads, 3, C), count, mean and variance.
+        mean, var (numpy.ndarray): float32 (C,), overwritten.
+    """
+    count = 0.
+    for k in range(len(found)):
+        count += found[k, 0, 0]
+    for i in range(len(mean)):
+        first = second = 0.
+        for k in range(len(found)):
+            if found[k, 0, 0]:
+                first += found[k, 0, 0] / count * found[k, 1, i]
+        for k in range(len(found)):
+            if found[k, 0, 0]:
+                offset = found[k, 1, i] - first
+                second += found[k, 0, 0] / count * (found[k, 2, i] + offset * offset)
+        mean[i], var[i] = first, second

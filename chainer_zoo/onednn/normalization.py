@@ -5,6 +5,7 @@ from chainer_zoo.onednn import elementwise
 from chainer_zoo.onednn import library as dnnl
 from chainer_zoo.onednn import memory
 from chainer_zoo.onednn import primitive
+from chainer_zoo.onednn import regions
 
 _AFFINE = dnnl.USE_SCALE | dnnl.USE_SHIFT
 _VECTOR = 16  # float32 numbers in the widest vector
@@ -172,15 +173,16 @@ def forward(x, gamma, beta, eps, relu):
     """
     x4 = memory.to_channels_last(_as_4d(x), 'batch normalization')
     shape, k = _vector_shape(x4.shape)
-    fused = relu and _fuses(shape, eps, k > 1)
+    by_loops = regions.are_possible()
+    fused = relu and _fuses(shape, eps, by_loops or k > 1)
     normalization = _get(shape, eps, fused)
     y = memory.empty_channels_last(x4.shape)
     gamma = memory.to_contiguous(gamma, 'batch normalization scale')
     beta = memory.to_contiguous(beta, 'batch normalization shift')
-    if k > 1:
-        mean, var = _statistics(x4, y, shape, k, eps)
+    if by_loops or k > 1:
+        mean, var = moments(x4) if by_loops else _statistics(x4, y, shape, k, eps)
         run = normalization.fixed_for_gradient
-        arrays = [x4, y] + [np.tile(a, k) for a in (mean, var, gamma, beta)]
+        arrays = [x4, y] + [a if k == 1 else np.tile(a, k) for a in (mean, var, gamma, beta)]
     else:
         mean, var = memory.empty(gamma.shape), memory.empty(gamma.shape)
         run = normalization.forward
@@ -244,6 +246,22 @@ def update_statistics(count, mean, var, decay, running_mean, running_var):
         running_mean += (1 - decay) * mean
         running_var *= decay
         running_var += (1 - decay) * (count / max(count - 1., 1.)) * var  # unbiased
+
+
+def moments(x):
+    """Return mean and (biased) variance of each channel, float32 (C,), exact to rounding.
+
+    oneDNN adds up one pixel after the other in float32, which costs a deep network a digit.
+
+    Args:
+        x (numpy.ndarray): float32 (B, C, H, W), channels last.
+    """
+    found = memory.empty((regions.thread_limit(), 3, x.shape[1]))
+    found[:, 0] = 0  # of a thread that does not come
+    regions.run('batch normalization, moments', 'take_moments', (regions.pixels(x), found), ())
+    mean, var = memory.empty(x.shape[1:2]), memory.empty(x.shape[1:2])
+    regions.loops().join_moments(found, mean, var)
+    return mean, var
 
 
 def _statistics(x, y, shape, k, eps):

@@ -19,13 +19,17 @@ from chainer_zoo.onednn import primitive
 NOTHING = np.empty(0, np.float32)
 NO_PICTURES = np.empty((0, 0, 0, 0), np.float32)
 
-_LOOPS = 'chainer_zoo.onednn.loops'
 _OPENMP = 'GOMP_parallel', 'omp_get_max_threads', 'omp_get_num_threads', 'omp_get_thread_num'
 _MOST_AXES = 4
 
 #: Floats between rows of scratch memory, so that these do not start at addresses that a cache maps
 #: to one place.
 GAP = 32
+
+
+def loops():
+    """Return the module of the compiled loops, or None where Numba cannot be used."""
+    return jit.loops('chainer_zoo.onednn.loops')
 
 
 @functools.lru_cache(maxsize=None)
@@ -35,7 +39,7 @@ def are_possible():
     if not all([hasattr(library, name) for name in _OPENMP]):
         return False
     try:
-        return jit.loops(_LOOPS) is not None
+        return loops() is not None
     except Exception as error:  # whatever an untried version of Numba or LLVM raises
         warnings.warn('convolutions take up to twice as long, as Numba does not compile their '
                       'loops: {}'.format(error))
@@ -90,12 +94,11 @@ def run(name, callback, arrays, numbers):
     Raises:
         OneDNNError: oneDNN has refused a product.
     """
-    loops = jit.loops(_LOOPS)
-    address = getattr(loops, callback).address
+    address = getattr(loops(), callback).address
     table = np.array([(a.ctypes.data,) + _extent(a) for a in arrays], np.int64)
     numbers = np.array((0,) + tuple(numbers), np.int64)
     call = np.array(
-        [(table.ctypes.data, len(table), numbers.ctypes.data, len(numbers))], loops.CALL)
+        [(table.ctypes.data, len(table), numbers.ctypes.data, len(numbers))], loops().CALL)
     library = primitive.context().library
     with primitive.counted(name):
         library.GOMP_parallel(ctypes.c_void_p(address), ctypes.c_void_p(call.ctypes.data),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import chainer_zoo
+import golden_cases
 from chainer_zoo import initializers
 from chainer_zoo.report import golden
 
@@ -58,3 +59,12 @@ def test_gradients_in_float64_are_the_originals(name):
     assert set(found) == {'test_logits', 'train_logits', 'grads', 'bn_after'}
     for what, deviation in found.items():
         assert deviation <= golden.TOLERANCES[what], what
+
+
+@pytest.mark.parametrize('name', sorted(golden_cases.FLOAT64_LOGITS))
+def test_logits_of_a_training_pass_in_float64_are_the_originals(name):
+    case = golden_cases.exactly(golden.Golden(FOLDER / 'models' / (name + '.json')))
+    with initializers.unfilled():
+        model = case.build()
+    to_float64(model)
+    assert golden.check(case, model, updates=False)['train_logits'] <= AMPLIFIED[name]

@@ -28,10 +28,9 @@ def test_logits_gradients_statistics_and_updates_are_the_originals(case, engine)
     elsewhere = golden_cases.IN_FLOAT64.get(case.case, set())
     with onednn.using(engine):
         # another engine rounds otherwise, and what grows from update to update is not its doing
-        found = golden.check(case, updates=not (engine and elsewhere))
+        found = golden.check(golden_cases.exactly(case) if engine else case,
+                             updates=not (engine and elsewhere))
     assert {'test_logits', 'train_logits', 'grads'} <= set(found)
-    bounds = dict(golden.TOLERANCES,
-                  **golden_cases.BOUNDS_OF_ENGINE.get(case.case, {}) if engine else {})
     too_far = {what: deviation for what, deviation in found.items()
-               if not deviation <= bounds[what] and what not in elsewhere}
+               if not deviation <= golden.TOLERANCES[what] and what not in elsewhere}
     assert not too_far, too_far

@@ -35,3 +35,13 @@ def unfilled(monkeypatch):
         return y
     real = memory.empty
     monkeypatch.setattr(memory, 'empty', empty)
+
+
+@pytest.fixture(params=['compiled', 'oneDNN'])
+def loops(request, monkeypatch):
+    """Compute with the compiled loops, and as where Numba compiles none."""
+    from chainer_zoo.onednn import regions
+    if request.param == 'oneDNN':
+        monkeypatch.setattr(regions, 'are_possible', lambda: False)
+    elif not regions.are_possible():
+        pytest.skip('Numba does not compile the loops')

@@ -17,7 +17,7 @@ SHAPES = [(2, 3, 5, 7), (4, 16, 8, 8), (1, 24, 3, 3), (2, 1, 6, 6), (5, 8, 1, 1)
 
 @pytest.mark.parametrize('how', engine.LAYOUTS)
 @pytest.mark.parametrize('shape', SHAPES, ids=str)
-def test_batch_normalization_and_its_running_statistics(shape, how):
+def test_batch_normalization_and_its_running_statistics(shape, how, loops):
     x = engine.layout(3 * engine.values(0, *shape) + 1, how)
     gamma, beta = engine.values(1, shape[1]), engine.values(2, shape[1])
     statistics = []
