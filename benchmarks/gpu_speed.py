@@ -194,10 +194,11 @@ def chainer_here(gpu):
     """Return a line on the GPU and Chainer's side; this does not start to use the GPU."""
     from chainer_zoo.report import doctor
     from chainer.backends import cuda
+    found = doctor.cudnn_version()
     return 'GPU {}: {}; driver {}; CuPy {}, {}'.format(
         gpu, doctor.describe(cuda.cupy.cuda.runtime, gpu), doctor.driver_version() or 'unknown',
         cuda.cupy.__version__,
-        'cuDNN {}'.format(cuda.libcudnn.getVersion()) if cuda.cudnn_enabled else 'without cuDNN')
+        'cuDNN {}'.format(found) if found else 'without cuDNN')
 
 
 def torch_there(python):

@@ -4,6 +4,7 @@ import warnings
 import chainer
 from chainer.backends import cuda
 
+from chainer_zoo import cudnn
 from chainer_zoo.errors import UserError
 
 
@@ -71,9 +72,8 @@ def prepare_gpu():
     cuda.set_max_workspace_size(WORKSPACE)
     # In mixed precision, a warning for each shape that float16 does not make faster.
     warnings.filterwarnings('ignore', 'Tensor Core mode is set but')
-    if not cuda.cudnn_enabled and cuda._cupy_major < 14:
-        print('computing without cuDNN, which is slower: python -m chainer_zoo doctor says what '
-              'helps')
+    if not cuda.cudnn_enabled:
+        cudnn.say_why_not()
 
 
 def choose_engine(cpu, gpu):

@@ -9,6 +9,7 @@ import chainer
 import numpy as np
 
 from chainer_zoo import compat
+from chainer_zoo import cudnn
 from chainer_zoo import jit
 from chainer_zoo import onednn
 
@@ -118,17 +119,27 @@ def find_gpu():
         yield Finding('Chainer on CuPy', 'off: {}'.format(first_line(cuda._resolution_error)),
                       "pip install 'cupy-cuda12x[ctk]'" if major >= 14 else
                       INSTALL_GPU + ', or CUDA 12 with LD_LIBRARY_PATH on its lib64')
-    if major >= 14:
-        yield Finding('cuDNN', 'none: CuPy 14 has dropped it', 'for CuPy 13.6 and faster '
-                      'convolutions: pip uninstall {}; {}'.format(
-                          ' '.join(installed_cupys()), INSTALL_GPU))
-    elif cuda.available and not cuda.cudnn_enabled:
+    if not cuda.available:
+        return
+    if cuda.cudnn_enabled:
+        yield Finding('cuDNN', cudnn_version(), None)
+    elif major >= 14:
+        reason = cudnn.why_not()
+        yield Finding('cuDNN', cudnn_version() if reason is None else 'none: ' + reason,
+                      reason and 'pip install nvidia-cudnn-cu{}==9.*'.format(
+                          cupy.cuda.runtime.runtimeGetVersion() // 1000))
+    else:
         yield Finding('cuDNN', 'none: {}'.format(first_line(cuda._resolution_error)),
                       'pip install nvidia-cudnn-cu12==8.9.7.29 (CuPy 13 works with 8.8 and 8.9)')
-    elif cuda.available:
+
+
+def cudnn_version():
+    """Return the version of the cuDNN that there is for Chainer, or None; this starts no GPU."""
+    cuda = chainer.backends.cuda
+    if cuda.cudnn_enabled:
         found = cuda.libcudnn.getVersion()
-        yield Finding('cuDNN', '{}.{}.{}'.format(found // 1000, found // 100 % 10, found % 100),
-                      None)
+        return '{}.{}.{}'.format(found // 1000, found // 100 % 10, found % 100)
+    return cudnn.version()
 
 
 def find_devices(cupy, driver):

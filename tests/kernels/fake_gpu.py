@@ -3,7 +3,8 @@
 Arrays on it are NumPy arrays of a class of their own, which Chainer takes for CuPy's: functions
 then go through ``forward_gpu``, models move there with ``to_device('@cupy:0')``, and what mixes up
 host and device fails as it would. CuPy's array functions are NumPy's; elementwise kernels are the
-CUDA source that CuPy generates, compiled for the CPU (:mod:`harness`). There is no cuDNN.
+CUDA source that CuPy generates, compiled for the CPU (:mod:`harness`). There is no cuDNN, but
+``fake_cudnn.cpp`` can stand for it (test_cudnn.py).
 """
 import ast
 import contextlib
@@ -60,6 +61,10 @@ class Array(np.ndarray):
 
     device = Device()
 
+    @property
+    def data(self):
+        return types.SimpleNamespace(ptr=self.ctypes.data)
+
     def __array_wrap__(self, array, context=None, return_scalar=False):
         return array.view(Array)
 
@@ -111,6 +116,22 @@ def reciprocal_root(x, dtype=None):
     return (1 / np.sqrt(x)).astype(dtype or x.dtype)
 
 
+class OutOfMemoryError(MemoryError):
+    """Stands for ``cupy.cuda.memory.OutOfMemoryError``."""
+
+
+class Memory(object):
+    """Stands for what ``cupy.cuda.alloc`` returns; ``most`` is the largest there is, in bytes."""
+
+    most = 2 ** 30
+
+    def __init__(self, size):
+        if size > self.most:
+            raise OutOfMemoryError('{} bytes'.format(size))
+        self._array = np.empty(size, np.uint8)
+        self.ptr = self._array.ctypes.data
+
+
 class CuPy(types.ModuleType):
     """Stands for the module ``cupy``."""
 
@@ -122,9 +143,14 @@ class CuPy(types.ModuleType):
         self.__version__ = cupy.__version__
         runtime = types.SimpleNamespace(
             CUDARuntimeError=RuntimeError, getDeviceCount=lambda: 1,
+            runtimeGetVersion=lambda: 13020,
             getDeviceProperties=lambda number: {
                 'name': b'NumPy', 'major': 0, 'minor': 0, 'totalGlobalMem': 2 ** 30})
-        self.cuda = types.SimpleNamespace(Device=Device, cudnn_enabled=False, runtime=runtime)
+        self.cuda = types.SimpleNamespace(
+            Device=Device, cudnn_enabled=False, runtime=runtime, alloc=Memory,
+            get_device_id=lambda: 0,
+            memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+            get_current_stream=lambda: types.SimpleNamespace(ptr=7))
 
     def __getattr__(self, name):
         found = getattr(np, name)

@@ -1,0 +1,166 @@
+"""Where Chainer's GPU functions are reached.
+
+The seam is ``forward_gpu`` of the three function nodes of convolution; gradients are such nodes
+too, so double backward runs on the same seam. :data:`REPLACED` lists them with the function here
+that stands in: it gets what the method gets, and returns what it returns, or :data:`NOT_HERE` for
+what goes to Chainer's own method. Batch normalization has a selector of implementations, and gets
+another one.
+"""
+import functools
+
+from chainer.backends import cuda
+from chainer.functions.connection import convolution_2d
+from chainer.functions.connection import deconvolution_2d
+from chainer.functions.normalization import batch_normalization
+import numpy as np
+
+from chainer_zoo import cudnn
+from chainer_zoo.cudnn import convolution
+from chainer_zoo.cudnn import library
+from chainer_zoo.cudnn import normalization
+
+NOT_HERE = None
+
+
+def _geometry(node):
+    return convolution.Geometry((node.ph, node.pw), (node.sy, node.sx), (node.dy, node.dx),
+                                node.groups)
+
+
+def _takes(node, *arrays):
+    """Return whether a node's arrays are plain ones, and its sizes those that cuDNN derives."""
+    return (not node.cover_all and convolution.takes(*arrays)
+            and all(layout is None for layout in node.input_layouts))
+
+
+def _convolve(node, inputs):
+    x, W = inputs[:2]
+    if not _takes(node, x, W):
+        return NOT_HERE
+    y = convolution.forward(x, W, inputs[2] if len(inputs) == 3 else None,
+                            node._get_out_size(x.shape, W.shape), _geometry(node))
+    node.retain_inputs((0, 1))
+    return y,
+
+
+def _weights_gradient(node, inputs):
+    x, gy = inputs
+    if not _takes(node, x, gy) or x.dtype != node.W_dtype or node.w_layout is not None:
+        return NOT_HERE
+    gW = convolution.backward_weights(x, gy, node.W_shape, _geometry(node))
+    node.retain_inputs((0, 1))
+    return gW,
+
+
+def _deconvolve(node, inputs):
+    x, W = inputs[:2]
+    if any(layout is not None for layout in node.input_layouts):
+        return NOT_HERE
+    node._calc_out_size(x.shape, W.shape)
+    node._set_cover_all(x.shape, W.shape)
+    if not _takes(node, x, W):
+        return NOT_HERE
+    y = convolution.backward_data(x, W, (node.outh, node.outw), _geometry(node))
+    if len(inputs) == 3:
+        y += inputs[2].reshape(1, -1, 1, 1)
+    node.retain_inputs((0, 1))
+    return y,
+
+
+class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
+    """What Chainer's batch normalization node runs; its own code where cuDNN refuses.
+
+    Args:
+        spatial (bool): whether arrays are (B, C, H, W), not (..., C).
+    """
+
+    def __init__(self, spatial):
+        self._spatial = spatial
+        self._own = batch_normalization.GeneralBatchNormalizationImpl()
+
+    def forward(self, axis, gamma, x, x_layout, xp, expander,
+                beta, eps, decay, running_mean, running_var):
+        try:
+            y, mean, inv_std = normalization.forward(
+                x, gamma, beta, eps, decay, running_mean, running_var, self._spatial)
+        except library.NotSupported:
+            return self._own.forward(axis, gamma, x, x_layout, xp, expander, beta, eps, decay,
+                                     running_mean, running_var)
+        return y, x_layout, running_mean, running_var, mean, None, inv_std, None
+
+    def backward(self, axis, gamma, gy, x, x_layout, xp,
+                 expander, mean, inv_std, eps, var, forward_data):
+        statistics = normalization.parameter_type(x.dtype)
+        if gy.dtype == x.dtype and mean.dtype == inv_std.dtype == statistics:
+            try:
+                gx, ggamma, gbeta = normalization.backward(
+                    x, gamma, gy, eps, mean, inv_std, self._spatial)
+                return gx, x_layout, ggamma, gbeta
+            except library.NotSupported:
+                pass  # Chainer's own code, below
+        between = np.promote_types(x.dtype, gamma.dtype)
+        return self._own.backward(
+            axis, gamma, gy, x, x_layout, xp, expander, mean.astype(between, copy=False),
+            inv_std.astype(between, copy=False), eps, var, None)
+
+
+def _select(node, inputs):
+    """Stand in for Chainer's own selector of a batch normalization's implementation."""
+    x, gamma, _ = inputs
+    if (isinstance(x, cuda.ndarray) and node.input_layouts[0] is None and cudnn.is_used()
+            and normalization.takes(x, gamma, node.key_axis, node.eps)):
+        return BatchNormalizationImpl(x.ndim == 4 and node.key_axis[0] == 1)
+    return batch_normalization._impl_selector(node, inputs)
+
+
+REPLACED = (
+    (convolution_2d.Convolution2DFunction, _convolve),
+    (convolution_2d.Convolution2DGradW, _weights_gradient),
+    (deconvolution_2d.Deconvolution2DFunction, _deconvolve),
+)
+
+
+def _replace(owner, ours):
+    theirs = owner.forward_gpu
+
+    @functools.wraps(theirs)
+    def forward_gpu(self, inputs):
+        if cudnn.is_used():
+            try:
+                result = ours(self, inputs)
+            except library.NotSupported:
+                result = NOT_HERE
+            if result is not NOT_HERE:
+                return result
+        return theirs(self, inputs)
+    owner.forward_gpu = forward_gpu
+
+
+def _replace_selector():
+    theirs = batch_normalization.BatchNormalization.forward
+
+    @functools.wraps(theirs)
+    def forward(self, inputs):
+        # Nodes that were given a selector keep it: the statistics of several processes, say.
+        if self._impl_selector is batch_normalization._impl_selector:
+            self._impl_selector = _select
+        return theirs(self, inputs)
+    batch_normalization.BatchNormalization.forward = forward
+
+
+_installed = []
+
+
+def install():
+    """Put the methods in place, once. They act only where :func:`chainer_zoo.cudnn.is_used`."""
+    if not _installed:
+        _installed.append(True)
+        for owner, ours in REPLACED:
+            _replace(owner, ours)
+        _replace_selector()
+
+
+def install_if_needed():
+    """Install where CuPy has no cuDNN that Chainer could use by itself."""
+    if cuda.available and cuda._cupy_major > library.CHAINERS_OWN:
+        install()
