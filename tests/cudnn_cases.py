@@ -11,6 +11,8 @@ from chainer.backends import cuda
 import chainer.functions as F
 import numpy as np
 
+import chainer_zoo
+from chainer_zoo.report import golden
 import function_cases
 
 # x (B, C, H, W), W (K, C / groups, kernel), and the options
@@ -130,6 +132,30 @@ def normalization(case, device, dtype, how='contiguous', eps=2e-5):
     return dict(found, mean=cuda.to_cpu(mean.array), var=cuda.to_cpu(var.array))
 
 
+def training_step(device, dtype, pictures):
+    """Run a small ResNet forward and backward.
+
+    Args:
+        device (chainer.backend.Device): where.
+        dtype (str): of all arrays.
+        pictures (int): as many of 32 x 32 pixels.
+
+    Returns:
+        tuple: the loss (float); dict of numpy.ndarray, the parameters' gradients by path.
+    """
+    with chainer.using_config('dtype', np.dtype(dtype)):
+        model = chainer_zoo.build('resnet', depth=14)
+    golden.fill_model(model)
+    model.to_device(device)
+    model.cleargrads()
+    x, t = golden.batch(0, pictures, 32)
+    with chainer.using_config('train', True), chainer.using_device(device):
+        loss = F.softmax_cross_entropy(model(device.send(x.astype(dtype))), device.send(t))
+        loss.backward()
+    return float(loss.array), {path: cuda.to_cpu(p.grad) for path, p in model.namedparams()
+                               if p.grad is not None}
+
+
 def assert_close(run, case, device, dtype, **keywords):
     """Compare a case's results on a device with those on the CPU in float64."""
     found = run(case, device, dtype, **keywords)
@@ -140,3 +166,18 @@ def assert_close(run, case, device, dtype, **keywords):
         np.testing.assert_allclose(
             array, expected[name], rtol=0, err_msg=name,
             atol=TOLERANCE[dtype] * max(np.abs(expected[name]).max(), 1e-3))
+
+
+def assert_same_step(found, dtype, pictures):
+    """Compare what :func:`training_step` returned with the CPU's in the same type."""
+    loss, grads = found
+    expected_loss, expected = training_step(chainer.get_device('@numpy'), dtype, pictures)
+    exact = dtype == 'float64'
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-6 if exact else 1e-3)
+    assert set(grads) == set(expected)
+    largest = max(np.abs(grad).max() for grad in expected.values())
+    for path, grad in expected.items():
+        # biases ahead of BN have a gradient of rounding errors alone
+        np.testing.assert_allclose(
+            grads[path], grad, rtol=0, err_msg=path, equal_nan=False,
+            atol=1e-6 * largest if exact else 0.02 * np.abs(grad).max() + 2e-3 * largest)

@@ -14,7 +14,6 @@ import chainer.functions as F
 import numpy as np
 import pytest
 
-import chainer_zoo
 from chainer_zoo import cudnn
 from chainer_zoo import devices
 from chainer_zoo.cudnn import context
@@ -22,7 +21,6 @@ from chainer_zoo.cudnn import convolution
 from chainer_zoo.cudnn import library
 from chainer_zoo.cudnn import seam
 from chainer_zoo.report import doctor
-from chainer_zoo.report import golden
 import cudnn_cases
 
 pytestmark = pytest.mark.kernels
@@ -342,22 +340,11 @@ def test_wheels_come_before_the_system(tmp_path, monkeypatch):
 
 
 def test_a_training_step_of_a_model(fake, device):
-    def step(device):
-        model = chainer_zoo.build('resnet', depth=14)
-        golden.fill_model(model)
-        model.to_device(device)
-        x, t = golden.batch(0, 2, 32)
-        with chainer.using_config('train', True), chainer.using_device(device):
-            F.softmax_cross_entropy(model(device.send(x)), device.send(t)).backward()
-        return {path: cuda.to_cpu(p.grad) for path, p in model.namedparams()}
-
-    grads = step(device)
+    _, grads = found = cudnn_cases.training_step(device, 'float64', 2)
     layers = sum(path.endswith('/W') and grad.ndim == 4 for path, grad in grads.items())
     assert calls(fake, RUN) == [layers, layers - 1, layers]  # the pictures have no gradient
     assert min(calls(fake, BN)) > 5
-    for path, expected in step(chainer.get_device('@numpy')).items():
-        np.testing.assert_allclose(grads[path], expected, rtol=0, err_msg=path,
-                                   atol=1e-3 * np.abs(expected).max())
+    cudnn_cases.assert_same_step(found, 'float64', 2)
 
 
 def test_the_package_installs_it_where_chainer_has_no_cudnn(monkeypatch):
