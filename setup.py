@@ -32,6 +32,12 @@ setuptools.setup(
             'nvidia-curand-cu12==10.*', 'nvidia-cusolver-cu12==11.*',
             'nvidia-cusparse-cu12==12.*', 'nvidia-nvjitlink-cu12==12.*',
         ],
+        # for CUDA 13 and GPUs newer than Hopper; Python 3.10 and NumPy 2.0 at least
+        'cuda13': [
+            'cupy-cuda13x[ctk]==14.*',  # with the CUDA 13 libraries that CuPy calls
+            # CuPy 14 has none of its own: chainer_zoo.cudnn calls the C interface of cuDNN 9
+            'nvidia-cudnn-cu13==9.*',
+        ],
         'test': [
             'pytest',
             'pytest-xdist',  # two cores, two test processes

@@ -13,11 +13,12 @@ what Chainer wants             gone since                   where Chainer asks f
 =============================  ===========================  ===================================
 
 Every name of CuPy that Chainer uses is still there in CuPy 13 and, but for cuDNN, in CuPy 14 (a
-test walks through them); Chainer does without cuDNN by itself. What CuPy 13 lacks is a way to its
-CUDA libraries where these come as wheels: :func:`_load_cuda_wheels`.
+test walks through them). Chainer does without cuDNN by itself, slowly; :mod:`chainer_zoo.cudnn`
+lends it cuDNN 9. What CuPy 13 lacks is a way to its CUDA libraries where these come as wheels:
+:func:`_load_cuda_wheels`.
 
-Import this module before Chainer; ``import chainer_zoo`` does it first of all. No other module
-of this package patches Chainer for the sake of a version.
+Import this module before Chainer; ``import chainer_zoo`` does it first of all. Besides it only
+:mod:`chainer_zoo.cudnn` patches Chainer for the sake of a version.
 """
 import contextlib
 import ctypes

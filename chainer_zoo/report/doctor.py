@@ -19,8 +19,9 @@ Finding.__doc__ = """One line of the report.
 ``name`` is what was looked for and ``found`` what there is; ``remedy`` is a command or a sentence
 that mends it, or None where nothing needs mending."""
 
-#: What the GPU path is installed by: CuPy 13, cuDNN and the CUDA 12 that they need.
-INSTALL_GPU = "pip install --no-build-isolation '.[cuda12]' (in this project's folder)"
+#: What the GPU path is installed by: CuPy, cuDNN and the CUDA that they need.
+INSTALL_GPU = ("pip install --no-build-isolation '.[cuda12]' (in this project's folder; "
+               "'.[cuda13]' for GPUs newer than Hopper)")
 
 
 def version(package):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chainer_zoo import compat
+from chainer_zoo import cudnn
 from chainer_zoo import jit
 from chainer_zoo import onednn
 from chainer_zoo.report import doctor
@@ -129,10 +130,19 @@ def test_cudnn_missing(machine, capsys):
     assert remedies['cuDNN'].startswith('pip install nvidia-cudnn-cu12==8.9')
 
 
-def test_cupy_14_has_no_cudnn(machine, capsys):
-    machine((12, 4), fake_cupy('14.0.1', ['T4']), cudnn=False)
+@pytest.mark.parametrize('cuda,package', [(12090, 'cu12'), (13020, 'cu13')])
+def test_cudnn_9_with_cupy_14(cuda, package, machine, capsys, monkeypatch):
+    cupy = fake_cupy('14.0.1', ['T4'])
+    cupy.cuda.runtime.runtimeGetVersion = lambda: cuda
+    machine((13, 0), cupy, cudnn=False)
+    monkeypatch.setattr(cudnn, 'why_not', lambda: 'cuDNN 9 does not load')
     found, remedies = map(stripped, report(capsys))
-    assert 'CuPy 14' in found['cuDNN'] and 'CuPy 13.6' in remedies['cuDNN']
+    assert found['cuDNN'] == 'none: cuDNN 9 does not load'
+    assert remedies['cuDNN'] == 'pip install nvidia-cudnn-{}==9.*'.format(package)
+    monkeypatch.setattr(cudnn, 'why_not', lambda: None)
+    monkeypatch.setattr(cudnn, 'version', lambda: '9.19.0')
+    found, remedies = map(stripped, report(capsys))
+    assert found['cuDNN'] == '9.19.0' and 'cuDNN' not in remedies
 
 
 def test_a_broken_cupy(machine, capsys, monkeypatch):
