@@ -55,7 +55,8 @@ NORMALIZATIONS = {
 DTYPES = ['float16', 'float32', 'float64']
 
 #: Largest error against float64 on the same numbers, as a part of the largest number.
-TOLERANCE = {'float16': 4e-3, 'float32': 2e-5, 'float64': 1e-6}
+#: Winograd's rule adds rounding; TensorFloat-32 would be 1e-3.
+TOLERANCE = {'float16': 1e-2, 'float32': 2e-4, 'float64': 1e-6}
 
 
 def _draw(shapes, dtype, seed=0):

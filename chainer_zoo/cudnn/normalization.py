@@ -101,8 +101,8 @@ def forward(x, gamma, beta, eps, decay, running_mean, running_var, spatial):
     running = [_parameter(array, dtype) for array in theirs]
     status = here.library.cudnnBatchNormalizationForwardTraining(
         here.handle, mode, plan.one, plan.zero, plan.x, x.data.ptr, plan.x, y.data.ptr,
-        plan.parameters, gamma.data.ptr, beta.data.ptr, 1 - decay,
-        *([array.data.ptr for array in running] or [None, None]), eps,
+        plan.parameters, gamma.data.ptr, beta.data.ptr, 1 - float(decay),
+        *([array.data.ptr for array in running] or [None, None]), float(eps),
         mean.data.ptr, inv_std.data.ptr)
     library.check(here.library, status, 'cudnnBatchNormalizationForwardTraining',
                   lambda: _words(x, mode, eps))
@@ -126,7 +126,7 @@ def backward(x, gamma, gy, eps, mean, inv_std, spatial):
     status = here.library.cudnnBatchNormalizationBackward(
         here.handle, mode, plan.one, plan.zero, plan.one, plan.zero, plan.x, x.data.ptr,
         plan.x, gy.data.ptr, plan.x, gx.data.ptr, plan.parameters, scale.data.ptr,
-        ggamma.data.ptr, gbeta.data.ptr, eps, mean.data.ptr, inv_std.data.ptr)
+        ggamma.data.ptr, gbeta.data.ptr, float(eps), mean.data.ptr, inv_std.data.ptr)
     library.check(here.library, status, 'cudnnBatchNormalizationBackward',
                   lambda: _words(x, mode, eps))
     return gx, ggamma.astype(gamma.dtype, copy=False), gbeta.astype(gamma.dtype, copy=False)

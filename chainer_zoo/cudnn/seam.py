@@ -23,8 +23,9 @@ NOT_HERE = None
 
 
 def _geometry(node):
-    return convolution.Geometry((node.ph, node.pw), (node.sy, node.sx), (node.dy, node.dx),
-                                node.groups)
+    # int() for NumPy's numbers, which ctypes does not take
+    return convolution.Geometry(*(tuple(map(int, pair)) for pair in (
+        (node.ph, node.pw), (node.sy, node.sx), (node.dy, node.dx))), int(node.groups))
 
 
 def _takes(node, *arrays):
@@ -38,7 +39,7 @@ def _convolve(node, inputs):
     if not _takes(node, x, W):
         return NOT_HERE
     y = convolution.forward(x, W, inputs[2] if len(inputs) == 3 else None,
-                            node._get_out_size(x.shape, W.shape), _geometry(node))
+                            tuple(map(int, node._get_out_size(x.shape, W.shape))), _geometry(node))
     node.retain_inputs((0, 1))
     return y,
 
@@ -60,7 +61,7 @@ def _deconvolve(node, inputs):
     node._set_cover_all(x.shape, W.shape)
     if not _takes(node, x, W):
         return NOT_HERE
-    y = convolution.backward_data(x, W, (node.outh, node.outw), _geometry(node))
+    y = convolution.backward_data(x, W, (int(node.outh), int(node.outw)), _geometry(node))
     if len(inputs) == 3:
         y += inputs[2].reshape(1, -1, 1, 1)
     node.retain_inputs((0, 1))

@@ -1,7 +1,8 @@
-// Stands for libcudnn.so.9 without a GPU: the functions that chainer_zoo.cudnn binds, as plain loops
-// on memory of the host. It is as strict as the real one, or more: sizes, types and the workspace
-// have to be right, results are spoilt by trying algorithms, and alpha and beta are read in the type
-// that the arrays call for. With -DTRUE_HEADERS the signatures are checked against cudnn.h.
+// Stands for libcudnn.so.9 without a GPU: the functions that chainer_zoo.cudnn binds, as plain
+// loops on memory of the host. It is as strict as the real one, or more: sizes, types and the
+// workspace have to be right, results are spoilt by trying algorithms, and alpha and beta are read
+// in the type that the arrays call for. With -DTRUE_HEADERS the signatures are checked against
+// cudnn.h.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -113,7 +114,8 @@ static void loops(const Shape& xs, const void* x, const Shape& ws, const void* w
 // The algorithms of every pass. The fastest sums in varying order, the next needs too much memory.
 struct Algorithm { int number; float time; size_t memory; int determinism; };
 static const Algorithm ALGORITHMS[] = {
-    {3, 0.1f, 4096, 0}, {5, 0.2f, size_t(1) << 30, 1}, {1, 0.3f, size_t(3) << 20, 1}, {0, 0.4f, 0, 1}};
+    {3, 0.1f, 4096, 0}, {5, 0.2f, size_t(1) << 30, 1}, {1, 0.3f, size_t(3) << 20, 1},
+    {0, 0.4f, 0, 1}};
 
 template <class P>
 static void list(P* perfs, int most, int* count, int math, size_t limit) {

@@ -155,6 +155,7 @@ def assert_is_the_cpus(x, W, **options):
     np.testing.assert_allclose(cuda.to_cpu(y.array), expected.array, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings('ignore::RuntimeWarning')  # of NumPy, for the empty batch
 def test_what_chainers_own_code_computes(fake, device):
     x, W = pair(device)
     assert_is_the_cpus(x, W, stride=2, cover_all=True)
@@ -167,8 +168,9 @@ def test_what_chainers_own_code_computes(fake, device):
     for array, eps in ((x.astype('d'), 2e-5), (x, -1e-9), (x[:0], 2e-5)):
         F.batch_normalization(array, one, one, eps=eps)
     assert calls(fake, RUN) == [0, 0, 0] and calls(fake, BN) == [0, 0]
-    assert_is_the_cpus(x, W)
-    assert calls(fake, RUN) == [1, 0, 0]
+    assert_is_the_cpus(x, W, stride=(np.int64(2), 1), pad=(np.int32(1), 0))
+    F.batch_normalization(x, one, one, eps=np.float32(1e-5), decay=np.float32(0.9))
+    assert calls(fake, RUN) == [1, 0, 0] and calls(fake, BN) == [1, 0]
 
 
 @pytest.mark.parametrize('refused', [RUN, GUESS, ['cudnnSetConvolution2dDescriptor']])
