@@ -19,7 +19,8 @@ ZERO = {'e': c_float(0), 'f': c_float(0), 'd': c_double(0)}
 class Context(object):
     """What a thread has of cuDNN on one GPU.
 
-    It is never destroyed: that would wait for the GPU, and fail where CUDA was shut down before.
+    It is never destroyed, which would wait for the GPU, and fail where CUDA was shut down before;
+    when the thread ends, another one takes it over.
 
     Attributes:
         library (ctypes.CDLL): cuDNN.
@@ -63,7 +64,22 @@ class Context(object):
         return made
 
 
+class _Lease(object):
+    """Ends with its thread."""
+
+
 _threads = threading.local()
+_free = collections.defaultdict(list)  # contexts of threads that have ended, by GPU
+
+
+def _take(number):
+    try:
+        found = _free[number].pop()
+    except IndexError:
+        found = Context(loaded())
+    lease = _Lease()
+    weakref.finalize(lease, _free[number].append, found).atexit = False
+    return found, lease
 
 
 def current():
@@ -71,8 +87,8 @@ def current():
     here = vars(_threads)
     number = cuda.cupy.cuda.get_device_id()
     if number not in here:
-        here[number] = Context(loaded())
-    found = here[number]
+        here[number] = _take(number)
+    found, _ = here[number]
     status = found.library.cudnnSetStream(
         found.handle, cuda.cupy.cuda.get_current_stream().ptr)
     if status:

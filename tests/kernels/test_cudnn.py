@@ -3,6 +3,7 @@
 The stand-in (fake_cudnn.cpp) has the signatures of the real one, plain loops, and a count of its
 calls. What it cannot show is whether the real one does as it says: tests/gpu/test_gpu_cudnn.py.
 """
+import collections
 import ctypes
 import subprocess
 import threading
@@ -55,16 +56,22 @@ def fake(kernels, path, monkeypatch):
     with fake_gpu.installed(kernels.folder), chainer.using_config('use_cudnn', 'auto'):
         monkeypatch.setattr(library, '_candidates', lambda: [path])
         monkeypatch.setattr(library, '_state', {})
-        monkeypatch.setattr(context, '_threads', threading.local())
+        forget_choices(monkeypatch)
         monkeypatch.setattr(cudnn, '_said', [])
-        monkeypatch.setattr(cuda, '_cupy_major', 14)
+        monkeypatch.setattr(cuda, '_cupy_major', 14, raising=False)
         monkeypatch.setattr(cuda, '_cudnn_disabled_by_user', False)
         yield lib
+        monkeypatch.undo()  # the test's patches, too, before the GPU goes
 
 
 @pytest.fixture
 def device(fake):
     return chainer.get_device('@cupy:0')
+
+
+def forget_choices(monkeypatch):
+    monkeypatch.setattr(context, '_threads', threading.local())
+    monkeypatch.setattr(context, '_free', collections.defaultdict(list))
 
 
 def calls(fake, names):
@@ -240,7 +247,7 @@ def test_the_fastest_algorithm_that_fits(autotune, fake, device, monkeypatch):
     def used(limit=devices.WORKSPACE, memory=2 ** 30, deterministic=False):
         monkeypatch.setattr(devices, 'WORKSPACE', limit)
         monkeypatch.setattr(fake_gpu.Memory, 'most', memory)
-        monkeypatch.setattr(context, '_threads', threading.local())  # forget the choice
+        forget_choices(monkeypatch)
         with chainer.using_config('autotune', autotune), \
                 chainer.using_config('cudnn_deterministic', deterministic):
             assert_is_the_cpus(x, W)
@@ -279,10 +286,12 @@ def test_every_call_goes_to_the_current_stream_of_its_own_thread(fake, device, m
         monkeypatch.setattr(cuda.cupy.cuda, 'get_current_stream',
                             lambda: types.SimpleNamespace(ptr=stream))
         assert fake.fake_stream(context.current().handle) == stream
-    thread = threading.Thread(target=lambda: handles.append(context.current().handle.value))
-    thread.start()
-    thread.join()
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: handles.append(context.current().handle.value))
+        thread.start()
+        thread.join()
     assert handles[0] != context.current().handle.value
+    assert handles[0] == handles[1]  # nobody else has it any more
 
 
 @pytest.mark.parametrize('why,prepare', [
