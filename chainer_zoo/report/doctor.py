@@ -113,7 +113,8 @@ def find_gpu():
         return
     major = int(cupy.__version__.split('.')[0])
     yield Finding('CuPy', cupy.__version__, None if major >= 13 else INSTALL_GPU)
-    for finding in find_devices(cupy, driver):
+    devices = list(find_devices(cupy, driver))
+    for finding in devices:
         yield finding
     cuda = chainer.backends.cuda
     if not cuda.available:
@@ -125,13 +126,21 @@ def find_gpu():
     if cuda.cudnn_enabled:
         yield Finding('cuDNN', cudnn_version(), None)
     elif major >= 14:
-        reason = cudnn.why_not()
-        yield Finding('cuDNN', cudnn_version() if reason is None else 'none: ' + reason,
-                      reason and 'pip install nvidia-cudnn-cu{}==9.*'.format(
-                          cupy.cuda.runtime.runtimeGetVersion() // 1000))
+        if any(f.name != 'GPU' for f in devices):  # which says that there is none
+            yield find_cudnn(cupy)
     else:
         yield Finding('cuDNN', 'none: {}'.format(first_line(cuda._resolution_error)),
                       'pip install nvidia-cudnn-cu12==8.9.7.29 (CuPy 13 works with 8.8 and 8.9)')
+
+
+def find_cudnn(cupy):
+    """Return the finding on cuDNN 9, which CuPy 14 does not bring; this starts to use the GPU."""
+    reason = cudnn.why_not()
+    if reason is None:
+        return Finding('cuDNN', cudnn_version(), None)
+    package = 'nvidia-cudnn-cu{}'.format(cupy.cuda.runtime.runtimeGetVersion() // 1000)
+    return Finding('cuDNN', 'none: ' + reason, 'unset CHAINER_CUDNN' if 'CHAINER_CUDNN' in reason
+                   else 'pip install {}==9.*'.format(package))
 
 
 def cudnn_version():

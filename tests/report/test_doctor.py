@@ -143,6 +143,10 @@ def test_cudnn_9_with_cupy_14(cuda, package, machine, capsys, monkeypatch):
     monkeypatch.setattr(cudnn, 'version', lambda: '9.19.0')
     found, remedies = map(stripped, report(capsys))
     assert found['cuDNN'] == '9.19.0' and 'cuDNN' not in remedies
+    monkeypatch.setattr(cudnn, 'why_not', lambda: 'CHAINER_CUDNN=0 is set')
+    assert stripped(report(capsys)[1])['cuDNN'] == 'unset CHAINER_CUDNN'
+    monkeypatch.setattr(doctor, 'find_devices', lambda *_: [doctor.Finding('GPU', 'none', None)])
+    assert 'cuDNN' not in report(capsys)[0]
 
 
 def test_a_broken_cupy(machine, capsys, monkeypatch):
