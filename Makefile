@@ -1,6 +1,6 @@
 # make demo       installs, trains a small ResNeXt for a minute, says what it reached
 # make test       installs, runs the tests
-# make gpu-check  everything that needs a GPU, into one report file
+# make gpu-check  everything that needs a GPU, into one report file; CUDA=13 takes CuPy 14
 
 # The first Python on this machine that Chainer runs on.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python3.9; do \
@@ -10,6 +10,7 @@ VENV ?= .venv
 NUMPY ?= numpy
 PYTEST_ARGS ?=
 GPU_CHECK_ARGS ?=
+CUDA ?= 12
 
 .PHONY: demo test gpu-check install clean
 
@@ -22,7 +23,7 @@ demo: install
 test: $(VENV)/tests-installed
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 $(PYTEST_ARGS)
 
-gpu-check: $(VENV)/gpu-installed
+gpu-check: $(VENV)/gpu-installed-$(CUDA)
 	$(VENV)/bin/python benchmarks/gpu_check.py $(GPU_CHECK_ARGS)
 
 install: $(VENV)/installed
@@ -45,9 +46,12 @@ $(VENV)/tests-installed: $(VENV)/installed
 	$(VENV)/bin/python -m pip install -q --no-build-isolation -e '.[test]' '$(NUMPY)'
 	touch $@
 
-# 2 GB: CUDA 12 and cuDNN as wheels, so that the machine needs nothing but the driver.
-$(VENV)/gpu-installed: $(VENV)/tests-installed
-	$(VENV)/bin/python -m pip install -q --no-build-isolation -e '.[test,cuda12]' '$(NUMPY)'
+# 2 GB: CUDA and cuDNN as wheels, so that the machine needs nothing but the driver. Two CuPys would
+# overwrite each other.
+$(VENV)/gpu-installed-$(CUDA): $(VENV)/tests-installed
+	rm -f $(VENV)/gpu-installed-*
+	$(VENV)/bin/python -m pip uninstall -qq -y cupy-cuda12x cupy-cuda13x
+	$(VENV)/bin/python -m pip install -q --no-build-isolation -e '.[cuda$(CUDA)]' '$(NUMPY)'
 	touch $@
 
 clean:

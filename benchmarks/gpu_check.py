@@ -147,10 +147,11 @@ def what_failed(part, status, output, seconds):
 
 
 def section(part, command, failed, seconds, output):
-    """Return a part of the report."""
-    words = ' '.join(['python'] + command[1:]).replace(str(ROOT) + '/', '')
-    return '## {}: {}, {:.0f} s\n\n    {}\n\n```\n{}\n```\n'.format(
-        part.title, failed or 'passed', seconds, words, output.rstrip('\n'))
+    """Return a part of the report, without where the project and Python lie on this machine."""
+    text = '## {}: {}, {:.0f} s\n\n    {}\n\n```\n{}\n```\n'.format(
+        part.title, failed or 'passed', seconds, ' '.join(['python'] + command[1:]),
+        output.rstrip('\n'))
+    return text.replace(str(ROOT) + '/', '').replace(sys.prefix + '/', '')
 
 
 def write(path, started, verdict, sections):

@@ -40,6 +40,12 @@ def test_all_is_well(check, capsys):
     assert 'a picture' in capsys.readouterr().out
 
 
+def test_a_report_does_not_say_where_things_lie_on_this_machine(check):
+    _, report = check(part('One', 'import os, sys; print(os.getcwd() + "/a", sys.prefix + "/b")'))
+    assert 'a b' in report.splitlines()
+    assert str(gpu_check.ROOT) not in report and sys.prefix not in report
+
+
 def test_what_fails_is_named_and_loses_nothing(check):
     status, report = check(
         part('Crash', 'import os; print("before", flush=True); os.abort()'),
