@@ -151,7 +151,7 @@ def section(part, command, failed, seconds, output):
     text = '## {}: {}, {:.0f} s\n\n    {}\n\n```\n{}\n```\n'.format(
         part.title, failed or 'passed', seconds, ' '.join(['python'] + command[1:]),
         output.rstrip('\n'))
-    return text.replace(str(ROOT) + '/', '').replace(sys.prefix + '/', '')
+    return text.replace(sys.prefix + '/', '').replace(str(ROOT) + '/', '')
 
 
 def write(path, started, verdict, sections):
