@@ -97,6 +97,7 @@ def test_a_wrong_kernel_would_be_seen(on_cpu, monkeypatch):
             *both(lambda: Dropout(0.3, function_cases.KEY), arrays))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('architecture', ARCHITECTURES)
 def test_every_kernel_compiles_for_gpus_without_a_warning(on_cpu, architecture, monkeypatch):
     import harness

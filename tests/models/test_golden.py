@@ -16,14 +16,17 @@ def test_paths_shapes_and_weight_count_are_the_originals(case):
     assert golden.count_weights(model) == case.numbers['count_parameters']
 
 
-HELD = [case for case in golden_cases.CASES if case.logits is not None]
+#: Of these one interpreter is enough: half a minute and more each.
+LONG = 'vgg_a', 'prelu_net', 'nas', 'pyramidnet'
+HELD = [pytest.param(case, id=case.case, marks=[pytest.mark.slow] * (case.case in LONG))
+        for case in golden_cases.CASES if case.logits is not None]
 ENGINES = [pytest.param(False, id='numpy'), pytest.param(True, id='onednn', marks=(
     pytest.mark.slow,
     pytest.mark.skipif(not onednn.is_available(), reason='oneDNN: {}'.format(onednn.why_not()))))]
 
 
 @pytest.mark.parametrize('engine', ENGINES)
-@pytest.mark.parametrize('case', HELD, ids=lambda case: case.case)
+@pytest.mark.parametrize('case', HELD)
 def test_logits_gradients_statistics_and_updates_are_the_originals(case, engine):
     elsewhere = golden_cases.IN_FLOAT64.get(case.case, set())
     with onednn.using(engine):
