@@ -4,6 +4,7 @@ import pytest
 import golden_cases
 from chainer_zoo import initializers
 from chainer_zoo import onednn
+from chainer_zoo.onednn import regions
 from chainer_zoo.report import golden
 
 
@@ -29,10 +30,11 @@ ENGINES = [pytest.param(False, id='numpy'), pytest.param(True, id='onednn', mark
 @pytest.mark.parametrize('case', HELD)
 def test_logits_gradients_statistics_and_updates_are_the_originals(case, engine):
     elsewhere = golden_cases.IN_FLOAT64.get(case.case, set())
+    if engine and regions.are_possible():  # else oneDNN adds up as NumPy does
+        case = golden_cases.exactly(case)
     with onednn.using(engine):
         # another engine rounds otherwise, and what grows from update to update is not its doing
-        found = golden.check(golden_cases.exactly(case) if engine else case,
-                             updates=not (engine and elsewhere))
+        found = golden.check(case, updates=not (engine and elsewhere))
     assert {'test_logits', 'train_logits', 'grads'} <= set(found)
     too_far = {what: deviation for what, deviation in found.items()
                if not deviation <= golden.TOLERANCES[what] and what not in elsewhere}
