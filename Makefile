@@ -10,7 +10,7 @@ VENV ?= .venv
 NUMPY ?= numpy
 PYTEST_ARGS ?=
 GPU_CHECK_ARGS ?=
-CUDA ?= 12
+CUDA = 12
 
 .PHONY: demo test gpu-check install clean
 

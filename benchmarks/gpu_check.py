@@ -146,12 +146,20 @@ def what_failed(part, status, output, seconds):
     return 'no test passed' if part.is_test and nothing_ran(output) else None
 
 
+def without_folders(text):
+    """Return a text without where the project, and a virtual environment, lie on this machine."""
+    folders = [str(ROOT)] + [sys.prefix] * (sys.prefix != sys.base_prefix)
+    for folder in sorted(folders, key=len, reverse=True):
+        text = re.sub(r'(?<![\w/.-])' + re.escape(folder) + '/', '', text)
+    return text
+
+
 def section(part, command, failed, seconds, output):
-    """Return a part of the report, without where the project and Python lie on this machine."""
-    text = '## {}: {}, {:.0f} s\n\n    {}\n\n```\n{}\n```\n'.format(
-        part.title, failed or 'passed', seconds, ' '.join(['python'] + command[1:]),
-        output.rstrip('\n'))
-    return text.replace(sys.prefix + '/', '').replace(str(ROOT) + '/', '')
+    """Return a part of the report."""
+    words = ' '.join(['python' if word == sys.executable else word for word in command])
+    return '## {}: {}, {:.0f} s\n\n    {}\n\n```\n{}\n```\n'.format(
+        part.title, failed or 'passed', seconds, without_folders(words),
+        without_folders(output.rstrip('\n')))
 
 
 def write(path, started, verdict, sections):

@@ -465,3 +465,7 @@ def join_moments(found, mean, var):
                 offset = found[k, 1, i] - first
                 second += found[k, 0, 0] / count * (found[k, 2, i] + offset * offset)
         mean[i], var[i] = first, second
+
+
+# Compiled now, where whoever imports this module is ready for a failure, like the callbacks.
+join_moments(np.ones((1, 3, 1), np.float32), *np.empty((2, 1), np.float32))

@@ -41,8 +41,8 @@ def are_possible():
     try:
         return loops() is not None
     except Exception as error:  # whatever an untried version of Numba or LLVM raises
-        warnings.warn('convolutions take up to twice as long, as Numba does not compile their '
-                      'loops: {}'.format(error))
+        warnings.warn('convolutions take up to twice as long, and batch normalization loses a '
+                      'digit, as Numba does not compile their loops: {}'.format(error))
         return False
 
 

@@ -21,7 +21,7 @@ that mends it, or None where nothing needs mending."""
 
 #: What the GPU path is installed by: CuPy, cuDNN and the CUDA that they need.
 INSTALL_GPU = ("pip install --no-build-isolation '.[cuda12]' (in this project's folder; "
-               "'.[cuda13]' for GPUs newer than Hopper)")
+               "'.[cuda13]' for GPUs newer than Hopper; two CuPys overwrite each other)")
 
 
 def version(package):
@@ -119,28 +119,28 @@ def find_gpu():
     cuda = chainer.backends.cuda
     if not cuda.available:
         yield Finding('Chainer on CuPy', 'off: {}'.format(first_line(cuda._resolution_error)),
-                      "pip install 'cupy-cuda12x[ctk]'" if major >= 14 else
-                      INSTALL_GPU + ', or CUDA 12 with LD_LIBRARY_PATH on its lib64')
-    if not cuda.available:
-        return
+                      "pip install '{}[ctk]'".format(' '.join(installed_cupys())) if major >= 14
+                      else INSTALL_GPU + ', or CUDA 12 with LD_LIBRARY_PATH on its lib64')
+    elif cuda.cudnn_enabled or major < 14 or any(f.name != 'GPU' for f in devices):
+        yield find_cudnn(cupy, major)
+
+
+def find_cudnn(cupy, major):
+    """Return the finding on cuDNN; with CuPy 14 and newer this starts to use the GPU."""
+    cuda = chainer.backends.cuda
     if cuda.cudnn_enabled:
-        yield Finding('cuDNN', cudnn_version(), None)
-    elif major >= 14:
-        if any(f.name != 'GPU' for f in devices):  # which says that there is none
-            yield find_cudnn(cupy)
-    else:
-        yield Finding('cuDNN', 'none: {}'.format(first_line(cuda._resolution_error)),
-                      'pip install nvidia-cudnn-cu12==8.9.7.29 (CuPy 13 works with 8.8 and 8.9)')
-
-
-def find_cudnn(cupy):
-    """Return the finding on cuDNN 9, which CuPy 14 does not bring; this starts to use the GPU."""
+        return Finding('cuDNN', cudnn_version(), None)
+    if cuda._cudnn_disabled_by_user:
+        return Finding('cuDNN', 'none: CHAINER_CUDNN=0 is set', 'unset CHAINER_CUDNN')
+    if major < 14:
+        return Finding('cuDNN', 'none: {}'.format(first_line(cuda._resolution_error)),
+                       'pip install nvidia-cudnn-cu12==8.9.7.29 (CuPy 13 works with 8.8 and 8.9)')
     reason = cudnn.why_not()
     if reason is None:
         return Finding('cuDNN', cudnn_version(), None)
-    package = 'nvidia-cudnn-cu{}'.format(cupy.cuda.runtime.runtimeGetVersion() // 1000)
-    return Finding('cuDNN', 'none: ' + reason, 'unset CHAINER_CUDNN' if 'CHAINER_CUDNN' in reason
-                   else 'pip install {}==9.*'.format(package))
+    return Finding('cuDNN', 'none: ' + reason, 'pip install nvidia-cudnn-cu{}==9.*, and a driver '
+                   'as new as that asks for'.format(
+                       cupy.cuda.runtime.runtimeGetVersion() // 1000))
 
 
 def cudnn_version():

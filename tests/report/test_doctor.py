@@ -58,6 +58,7 @@ def machine(monkeypatch):
         monkeypatch.setitem(sys.modules, 'cupy', cupy)
         monkeypatch.setattr(chainer.backends, 'cuda', types.SimpleNamespace(
             available=available, cudnn_enabled=cudnn, _resolution_error=error,
+            _cudnn_disabled_by_user=False,
             libcudnn=types.SimpleNamespace(getVersion=lambda: 8907)))
     return machine
 
@@ -138,15 +139,22 @@ def test_cudnn_9_with_cupy_14(cuda, package, machine, capsys, monkeypatch):
     monkeypatch.setattr(cudnn, 'why_not', lambda: 'cuDNN 9 does not load')
     found, remedies = map(stripped, report(capsys))
     assert found['cuDNN'] == 'none: cuDNN 9 does not load'
-    assert remedies['cuDNN'] == 'pip install nvidia-cudnn-{}==9.*'.format(package)
+    assert remedies['cuDNN'].startswith('pip install nvidia-cudnn-{}==9.*, '.format(package))
     monkeypatch.setattr(cudnn, 'why_not', lambda: None)
     monkeypatch.setattr(cudnn, 'version', lambda: '9.19.0')
     found, remedies = map(stripped, report(capsys))
     assert found['cuDNN'] == '9.19.0' and 'cuDNN' not in remedies
-    monkeypatch.setattr(cudnn, 'why_not', lambda: 'CHAINER_CUDNN=0 is set')
-    assert stripped(report(capsys)[1])['cuDNN'] == 'unset CHAINER_CUDNN'
     monkeypatch.setattr(doctor, 'find_devices', lambda *_: [doctor.Finding('GPU', 'none', None)])
     assert 'cuDNN' not in report(capsys)[0]
+
+
+@pytest.mark.parametrize('cupy', ['13.6.0', '14.0.1'])
+def test_cudnn_that_the_environment_forbids(cupy, machine, capsys, monkeypatch):
+    machine((13, 0), fake_cupy(cupy, ['T4']), cudnn=False)
+    monkeypatch.setattr(doctor.chainer.backends.cuda, '_cudnn_disabled_by_user', True)
+    found, remedies = map(stripped, report(capsys))
+    assert found['cuDNN'] == 'none: CHAINER_CUDNN=0 is set'
+    assert remedies['cuDNN'] == 'unset CHAINER_CUDNN'
 
 
 def test_a_broken_cupy(machine, capsys, monkeypatch):
