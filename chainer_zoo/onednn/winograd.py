@@ -46,7 +46,7 @@ def _least_channels():
     So many products are saved for each of the sums. Without AVX-512 oneDNN's own code is slow where
     channels do not fill vectors, and for the gradient of weights; with it the bound is cautious.
     """
-    return (25, 25) if dnnl.has_avx512(primitive.context().library) else (10, 8)
+    return (25, 25) if dnnl.has_avx512(primitive.context().library) else (10, 9)
 
 
 def knows(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
