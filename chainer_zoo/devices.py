@@ -5,12 +5,8 @@ import chainer
 from chainer.backends import cuda
 
 from chainer_zoo import cudnn
+from chainer_zoo.cudnn import library
 from chainer_zoo.errors import UserError
-
-
-#: Memory that cuDNN may use beside a convolution's arrays, in bytes. Chainer's own 8 MiB leave out
-#: its fastest ways.
-WORKSPACE = 256 * 2 ** 20
 
 
 def must_exist(gpu):
@@ -69,7 +65,7 @@ def prepare_gpu():
     last digits; the noise does not.
     """
     chainer.global_config.autotune = True
-    cuda.set_max_workspace_size(WORKSPACE)
+    cuda.set_max_workspace_size(library.WORKSPACE)
     # In mixed precision, a warning for each shape that float16 does not make faster.
     warnings.filterwarnings('ignore', 'Tensor Core mode is set but')
     if not cuda.cudnn_enabled:

@@ -9,6 +9,7 @@ import pytest
 
 from chainer_zoo import cudnn
 from chainer_zoo import devices
+from chainer_zoo.cudnn import library
 from chainer_zoo.errors import UserError
 
 
@@ -49,13 +50,13 @@ def test_the_cpu_is_always_there():
     (False, 'cuDNN 9 does not load', 'without cuDNN, which is slower (cuDNN 9 does not load)')])
 def test_a_gpu_is_set_up_for_speed(monkeypatch, capsys, theirs, ours, said):
     sizes = []
-    monkeypatch.setattr(cudnn, '_said', [])
+    monkeypatch.setattr(cudnn, '_printed', [])
     monkeypatch.setattr(cudnn, 'why_not', lambda: ours)
     monkeypatch.setattr(chainer.global_config, 'autotune', False)
     monkeypatch.setattr(cuda, 'set_max_workspace_size', sizes.append)
     monkeypatch.setattr(cuda, 'cudnn_enabled', theirs)
     with warnings.catch_warnings():
         assert devices.choose_engine('auto', 0) == 'cupy'
-    assert chainer.config.autotune and sizes == [devices.WORKSPACE]
+    assert chainer.config.autotune and sizes == [library.WORKSPACE]
     printed = capsys.readouterr().out
     assert said in printed and bool(said) == bool(printed)

@@ -10,7 +10,7 @@ import chainer
 
 from chainer_zoo.cudnn import library
 
-_said = []
+_printed = []
 
 
 def why_not():
@@ -26,8 +26,8 @@ def version():
 def say_why_not():
     """Print, once a process, why a GPU computes without cuDNN, if it does."""
     reason = why_not()
-    if reason is not None and not _said:
-        _said.append(reason)
+    if reason is not None and not _printed:
+        _printed.append(reason)
         print('computing without cuDNN, which is slower ({}): python -m chainer_zoo doctor says '
               'what helps'.format(reason))
 

@@ -3,7 +3,7 @@
 Arrays are (B, C, H, W) and (K, C / groups, H, W), all float16, all float32 or all float64. cuDNN
 has several algorithms for each pass. Which of them to take is found out once for each shape, in
 each thread: where ``chainer.config.autotune`` is true by trying them all, with
-:data:`devices.WORKSPACE` bytes beside the arrays, else by asking cuDNN for its guess.
+:data:`library.WORKSPACE` bytes beside the arrays, else by asking cuDNN for its guess.
 """
 import collections
 import ctypes
@@ -13,7 +13,6 @@ import chainer
 from chainer.backends import cuda
 import numpy as np
 
-from chainer_zoo import devices
 from chainer_zoo.cudnn import context
 from chainer_zoo.cudnn import library
 
@@ -200,14 +199,14 @@ class _Plan(object):
         if self._autotune:
             function = 'cudnnFindConvolution{}AlgorithmEx'.format(self._which)
             # Less than 1 MiB would not bring in any other algorithm.
-            memory, limit = _allocate(devices.WORKSPACE, 2 ** 20)
+            memory, limit = _allocate(library.WORKSPACE, 2 ** 20)
             status = getattr(here.library, function)(
                 here.handle, self._a, a.data.ptr, self._b, b.data.ptr, self._convolution,
                 self._result, result.data.ptr, len(found), ctypes.byref(count), found,
                 _address(memory), limit)
         else:
             function = 'cudnnGetConvolution{}Algorithm_v7'.format(self._which)
-            limit = devices.WORKSPACE
+            limit = library.WORKSPACE
             status = getattr(here.library, function)(
                 here.handle, self._a, self._b, self._convolution, self._result, len(found),
                 ctypes.byref(count), found)

@@ -163,5 +163,5 @@ def install():
 
 def install_if_needed():
     """Install where CuPy has no cuDNN that Chainer could use by itself."""
-    if cuda.available and cuda._cupy_major > library.CHAINERS_OWN:
+    if cuda.available and cuda._cupy_major > library.LAST_CUPY_WITH_CUDNN:
         install()

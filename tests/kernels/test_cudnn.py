@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from chainer_zoo import cudnn
-from chainer_zoo import devices
 from chainer_zoo.cudnn import context
 from chainer_zoo.cudnn import convolution
 from chainer_zoo.cudnn import library
@@ -57,7 +56,7 @@ def fake(kernels, path, monkeypatch):
         monkeypatch.setattr(library, '_candidates', lambda: [path])
         monkeypatch.setattr(library, '_state', {})
         forget_choices(monkeypatch)
-        monkeypatch.setattr(cudnn, '_said', [])
+        monkeypatch.setattr(cudnn, '_printed', [])
         monkeypatch.setattr(cuda, '_cupy_major', 14, raising=False)
         monkeypatch.setattr(cuda, '_cudnn_disabled_by_user', False)
         yield lib
@@ -244,8 +243,8 @@ def test_the_fastest_algorithm_that_fits(autotune, fake, device, monkeypatch):
     import fake_gpu
     x, W = pair(device)
 
-    def used(limit=devices.WORKSPACE, memory=2 ** 30, deterministic=False):
-        monkeypatch.setattr(devices, 'WORKSPACE', limit)
+    def used(limit=library.WORKSPACE, memory=2 ** 30, deterministic=False):
+        monkeypatch.setattr(library, 'WORKSPACE', limit)
         monkeypatch.setattr(fake_gpu.Memory, 'most', memory)
         forget_choices(monkeypatch)
         with chainer.using_config('autotune', autotune), \
