@@ -74,13 +74,14 @@ def backward_weights(x, gy, W_shape, geometry):
 
 
 def _compute(which, a, b, shape, geometry):
-    a, b = context.plain(a), context.plain(b)
-    result = cuda.cupy.empty(shape, a.dtype)
     config = chainer.config
     key = (which, a.dtype.char, a.shape, b.shape, shape, geometry, bool(config.autotune),
            bool(config.cudnn_deterministic), config.use_cudnn_tensor_core)
     here = context.current()
     plan = here.plan(key, lambda here: _Plan(here, *key))
+    plan.check_possible()  # before copies and a result, which may be large
+    a, b = context.plain(a), context.plain(b)
+    result = cuda.cupy.empty(shape, a.dtype)
     plan.run(here, a, b, result)
     return result
 
@@ -161,6 +162,15 @@ class _Plan(object):
         if status:
             library.check(here.library, status, function, str(self))
 
+    def _no_algorithm(self):
+        return library.NotSupported('cudnnConvolution{}: {}: no algorithm'.format(
+            self._which, self), 3000)
+
+    def check_possible(self):
+        """Raise NotSupported if it is known that no algorithm computes this."""
+        if self._ways == []:
+            raise self._no_algorithm()
+
     def run(self, here, a, b, result):
         """Compute ``result`` from ``a`` and ``b``, all C-contiguous.
 
@@ -189,8 +199,7 @@ class _Plan(object):
             self._ways.remove(way)
         if short is not None:
             raise short
-        raise library.NotSupported('cudnnConvolution{}: {}: no algorithm'.format(
-            self._which, self), 3000)
+        raise self._no_algorithm()
 
     def _choose(self, here, a, b, result):
         """Return the :class:`Way` s that fit, the fastest first; ``result`` is overwritten."""
