@@ -1,12 +1,13 @@
 // Stands for libcudnn.so.9 without a GPU: the functions that chainer_zoo.cudnn binds, as plain
-// loops on memory of the host. It is as strict as the real one, or more: sizes, types and the
-// workspace have to be right, results are spoilt by trying algorithms, and alpha and beta are read
-// in the type that the arrays call for. With -DTRUE_HEADERS the signatures are checked against
-// cudnn.h.
+// loops on memory of the host. It is as strict as the real one, or more: sizes, types, alignment
+// and the workspace have to be right, results are spoilt by trying algorithms, and alpha and beta
+// are read in the type that the arrays call for. With -DTRUE_HEADERS the signatures are checked
+// against cudnn.h.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <string>
@@ -50,6 +51,7 @@ struct cudnnConvolutionStruct { int ph, pw, sy, sx, dy, dx, type, groups, math; 
 static std::map<std::string, int> calls, failures;
 static std::string last_error;
 static int last_algorithm, last_math, destroyed;
+static int broken = -1;  // the algorithm that fails although there is memory for it
 
 static cudnnStatus_t status(int value, const char* why = "") {
     last_error = value ? why : "";
@@ -59,6 +61,13 @@ static cudnnStatus_t status(int value, const char* why = "") {
 #define CALLED(function) do { ++calls[function]; if (failures[function]) \
     return status(failures[function], "as the test wants it"); } while (0)
 #define NEED(condition) do { if (!(condition)) return status(BAD, #condition); } while (0)
+
+// cuDNN reads and writes whole vectors of 16 bytes.
+static bool aligned(std::initializer_list<const void*> arrays) {
+    for (const void* p : arrays)
+        if (reinterpret_cast<std::uintptr_t>(p) % 16) return false;
+    return true;
+}
 
 static double get(const void* p, int type, size_t k) {
     if (type == DOUBLE) return static_cast<const double*>(p)[k];
@@ -122,11 +131,12 @@ static void list(P* perfs, int most, int* count, int math, size_t limit) {
     *count = 0;
     for (int failed = 0; failed < 2; ++failed)
         for (const Algorithm& a : ALGORITHMS)
-            if ((a.memory > limit) == (failed == 1) && *count < most) {
+            if ((a.memory > limit || a.number == broken) == (failed == 1) && *count < most) {
                 P& p = perfs[(*count)++];
                 std::memset(&p, 0, sizeof p);
                 p.algo = static_cast<decltype(p.algo)>(a.number);
-                p.status = static_cast<cudnnStatus_t>(failed ? NO_MEMORY : OK);
+                p.status = static_cast<cudnnStatus_t>(
+                    !failed ? OK : a.number == broken ? UNSUPPORTED : NO_MEMORY);
                 p.time = failed ? -1 : a.time;
                 p.memory = a.memory;
                 p.determinism = static_cast<cudnnDeterminism_t>(a.determinism);
@@ -141,9 +151,10 @@ static cudnnStatus_t run(const char* name, const void* alpha, const void* beta, 
                          int algorithm, void* workspace, size_t bytes, void* result) {
     CALLED(name);
     NEED(fits(xs, ws, c, ys));
+    NEED(aligned({x, w, y, workspace}));
     NEED(is(alpha, c.type, 1) && is(beta, c.type, 0));
     for (const Algorithm& a : ALGORITHMS)
-        if (a.number == algorithm) {
+        if (a.number == algorithm && algorithm != broken) {
             NEED(bytes >= a.memory && (workspace != nullptr) == (bytes != 0));
             NEED((c.math == 3) == (algorithm == 0));
             std::memset(workspace ? workspace : &last_math, 7, a.memory);
@@ -183,11 +194,17 @@ extern "C" {
 // For the tests.
 int fake_calls(const char* function) { return calls[function]; }
 void fake_fail(const char* function, int value) { failures[function] = value; }
+void fake_break(int algorithm) { broken = algorithm; }
 int fake_algorithm() { return last_algorithm; }
 int fake_math() { return last_math; }
 int fake_destroyed() { return destroyed; }
 void* fake_stream(cudnnHandle_t handle) { return handle->stream; }
-void fake_reset() { calls.clear(); failures.clear(); last_algorithm = last_math = destroyed = 0; }
+void fake_reset() {
+    calls.clear();
+    failures.clear();
+    last_algorithm = last_math = destroyed = 0;
+    broken = -1;
+}
 
 size_t cudnnGetVersion(void) { return 91900; }
 size_t cudnnGetCudartVersion(void) {
@@ -343,6 +360,7 @@ cudnnStatus_t cudnnBatchNormalizationForwardTraining(
     NEED(mode != 0 || xs->h * xs->w == 1);
     NEED(is(alpha, type, 1) && is(beta, type, 0));
     NEED((running_mean == nullptr) == (running_var == nullptr));
+    NEED(aligned({x, y, scale, bias, running_mean, running_var}));
     const double m = static_cast<double>(xs->n) * xs->h * xs->w;
     for (int c = 0; c < xs->c; ++c) {
         double mean = 0, var = 0;
@@ -381,6 +399,7 @@ cudnnStatus_t cudnnBatchNormalizationBackward(
     NEED(is(alpha, type, 1) && is(beta, type, 0));
     NEED(is(alpha_parameters, type, 1) && is(beta_parameters, type, 0));
     NEED(saved_mean && saved_inv_std);
+    NEED(aligned({x, gy, gx, scale}));
     const double m = static_cast<double>(xs->n) * xs->h * xs->w;
     for (int c = 0; c < xs->c; ++c) {
         const double mean = get(saved_mean, type, c), inv_std = get(saved_inv_std, type, c);

@@ -12,6 +12,7 @@ import types
 import chainer
 from chainer.backends import cuda
 import chainer.functions as F
+from chainer.functions.normalization import batch_normalization
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from chainer_zoo import cudnn
 from chainer_zoo.cudnn import context
 from chainer_zoo.cudnn import convolution
 from chainer_zoo.cudnn import library
+from chainer_zoo.cudnn import normalization
 from chainer_zoo.cudnn import seam
 from chainer_zoo.report import doctor
 import cudnn_cases
@@ -183,11 +185,29 @@ def test_what_chainers_own_code_computes(fake, device):
 def test_what_cudnn_refuses(refused, fake, device):
     for name in refused:
         fail(fake, name, 3007)
+    counts = []
     for _ in range(2):
         cudnn_cases.assert_close(cudnn_cases.convolution, cudnn_cases.CONVOLUTIONS['groups'],
                                  device, 'float32')
+        counts.append(calls(fake, RUN))
+    assert counts[0] == counts[1]  # what was refused is not tried again
     asked = refused[0].startswith('cudnnSet')
     assert calls(fake, GUESS)[0] == (0 if asked else 1)
+
+
+@pytest.mark.parametrize('refused', [RUN[0], GUESS[0], 'cudnnSetConvolution2dDescriptor', None])
+def test_nothing_is_allocated_for_what_is_known_to_be_refused(refused, fake, device, monkeypatch):
+    x, W = device.send([np.ones((1, 1, 2 ** 10, 2 ** 10), 'f'), np.ones((2 ** 11, 1, 1, 1), 'f')])
+    geometry = convolution.Geometry((0, 0), (1, 1), (1, 1), 1)
+    if refused is not None:  # None: 2 ** 31 numbers in the result
+        x = x[:, :, :2, :2]
+        fail(fake, refused, 3000)
+        with pytest.raises(library.NotSupported):
+            convolution.forward(x, W, None, x.shape[2:], geometry)
+    for name in ('empty', 'ascontiguousarray'):
+        monkeypatch.setattr(cuda.cupy, name, None)
+    with pytest.raises(library.NotSupported, match='no algorithm'):
+        convolution.forward(x, W, None, x.shape[2:], geometry)
 
 
 @pytest.mark.parametrize('dtype', ['float16', 'float32'])
@@ -198,6 +218,39 @@ def test_normalization_that_cudnn_refuses(refused, dtype, fake, device):
     cudnn_cases.assert_close(cudnn_cases.normalization, cudnn_cases.NORMALIZATIONS['pictures'],
                              device, dtype)
     assert calls(fake, BN) == [1, dtype == 'float32' or refused is not BN]
+
+
+def test_a_gradient_of_another_type_than_the_pictures(fake, device):
+    x, one = chainer.Variable(pair(device)[0]), device.send(np.ones(3, 'f'))
+    y = F.batch_normalization(x, one, one)
+    gx, expected = (chainer.grad([y], [x], [chainer.Variable((x.array ** 2).astype(dtype))])[0]
+                    for dtype in 'df')
+    np.testing.assert_allclose(cuda.to_cpu(gx.array), cuda.to_cpu(expected.array), atol=1e-5)
+    assert calls(fake, BN) == [1, 1]  # of the second gradient
+
+
+def test_a_node_keeps_a_selector_that_it_was_given(fake, device):
+    own = batch_normalization.GeneralBatchNormalizationImpl()  # as ChainerMN's
+    node = batch_normalization.BatchNormalization(impl_selector=lambda node, inputs: own)
+    one = device.send(np.ones(3, 'f'))
+    node.apply((pair(device)[0], one, one))
+    assert node._impl is own and calls(fake, BN) == [0, 0]
+
+
+@pytest.mark.parametrize('layouts', [(chainer.memory_layouts.CUDNN_CHANNEL_LAST_X, None),
+                                     (None, chainer.memory_layouts.CUDNN_CHANNEL_LAST_W)])
+def test_arrays_that_chainer_lays_out_otherwise(layouts, fake, device):
+    for W_shape, (kind, ours) in zip([(4, 3, 3, 3), (3, 4, 3, 3)], seam.REPLACED[::2]):
+        node = kind()
+        node._input_layouts = layouts  # as apply() does
+        assert ours(node, pair(device, W_shape=W_shape)) is seam.NOT_HERE
+    assert node.outh is None  # Chainer derives it, from a shape that it has put in order
+
+
+@pytest.mark.parametrize('mode,used', [('always', True), ('auto', True), ('never', False)])
+def test_the_modes_of_chainers_switch(mode, used, fake, device):
+    with chainer.using_config('use_cudnn', mode):
+        assert cudnn.is_used() == used
 
 
 def test_a_failure_names_function_and_shapes(fake, device):
@@ -229,13 +282,15 @@ def test_one_choice_for_each_shape(autotune, asked, fake, device):
         assert calls(fake, asked)[0] == 4
 
 
-def test_choices_do_not_pile_up(fake, device, monkeypatch):
+@pytest.mark.parametrize('pads,guesses', [
+    ((0, 1, 2, 0, 0), 4), ((0, 1, 0, 2, 0), 3)])  # what was used last stays
+def test_choices_do_not_pile_up(pads, guesses, fake, device, monkeypatch):
     monkeypatch.setattr(context, 'MOST_PLANS', 2)
     x, W = pair(device)
-    for pad in (0, 1, 2, 0, 0):
+    for pad in pads:
         F.convolution_2d(x, W, pad=pad)
-    assert calls(fake, GUESS)[0] == 4
-    assert fake.fake_destroyed() == 2 * 4  # descriptors
+    assert calls(fake, GUESS)[0] == guesses
+    assert fake.fake_destroyed() == (guesses - 2) * 4  # descriptors
 
 
 @pytest.mark.parametrize('autotune', [False, True])
@@ -269,6 +324,21 @@ def test_memory_that_runs_short_later(fake, device, monkeypatch):
     monkeypatch.setattr(fake_gpu.Memory, 'most', 100)
     assert_is_the_cpus(x, W)
     assert fake.fake_algorithm() == 0
+    fake.fake_break(0)  # the only one that needs no memory
+    with pytest.raises(fake_gpu.OutOfMemoryError, match='bytes'):
+        F.convolution_2d(x, W, pad=1)
+
+
+@pytest.mark.parametrize('dtype', ['f', 'd'])
+def test_arrays_that_start_anywhere_in_memory(dtype, fake, device):
+    x, gy, W, gamma, beta = arrays = [
+        device.send(np.arange(np.prod(shape) + 1) % 7.).astype(dtype)[1:].reshape(shape)
+        for shape in ((2, 3, 6, 5), (2, 3, 6, 5), (4, 3, 3, 3), (3,), (3,))]
+    assert all(a.data.ptr % 16 for a in arrays)
+    assert_is_the_cpus(x, W)
+    x, gy = map(chainer.Variable, (x, gy))
+    chainer.grad([F.batch_normalization(x, gamma, beta)], [x], [gy])
+    assert calls(fake, RUN) == [1, 0, 0] and calls(fake, BN) == [1, 1]
 
 
 @pytest.mark.parametrize('dtype,mode,math', [
@@ -367,10 +437,14 @@ def test_the_package_installs_it_where_chainer_has_no_cudnn(monkeypatch):
     assert installed == [14, 15]
 
 
-def test_sizes_of_more_than_31_bits_are_refused():
+def test_sizes_that_are_refused():
     def array(shape, dtype='f'):
         return types.SimpleNamespace(dtype=np.dtype(dtype), ndim=len(shape),
                                      size=int(np.prod(shape, dtype=np.int64)))
+    large = 2 ** 11, 2 ** 10, 2 ** 5, 2 ** 5
     assert convolution.takes(array((1, 2, 3, 4)), array((5, 2, 1, 1)))
-    assert not convolution.takes(array((2 ** 11, 2 ** 10, 2 ** 5, 2 ** 5)), array((5, 2, 1, 1)))
+    assert not convolution.takes(array(large), array((5, 2, 1, 1)))
     assert not convolution.takes(array((1, 2, 3, 4), 'i'))
+    for shape, taken in (((2, 2 ** 10, 2 ** 5, 2 ** 5), True), (large, False),
+                         ((131070, 2 ** 10), True), ((131071, 2 ** 10), False)):
+        assert normalization.takes(array(shape), array((2 ** 10,)), (1,), 2e-5) == taken
