@@ -12,6 +12,8 @@ from ctypes import c_char_p, c_double, c_float, c_int, c_size_t, c_void_p
 
 from chainer.backends import cuda
 
+from chainer_zoo import c_library
+
 NAME = 'libcudnn.so.9'
 LAST_CUPY_WITH_CUDNN = 13  # the last major version of CuPy that Chainer has cuDNN from
 
@@ -141,21 +143,7 @@ def load():
     Raises:
         OSError: it is not there, cannot be loaded, or is another major version.
     """
-    errors = []
-    for path in _candidates():
-        try:
-            library = ctypes.CDLL(path)
-            break
-        except OSError as error:
-            errors.append(str(error))
-    else:
-        raise OSError('; '.join(errors))
-    for name, arguments in _SIGNATURES.items():
-        function = getattr(library, name, None)
-        if function is None:
-            raise OSError('{} has no function {}: not cuDNN 9'.format(path, name))
-        function.argtypes = arguments
-        function.restype = c_int
+    library = c_library.load(_candidates(), _SIGNATURES, 'cuDNN 9')
     library.cudnnGetVersion.argtypes = library.cudnnGetCudartVersion.argtypes = []
     library.cudnnGetVersion.restype = library.cudnnGetCudartVersion.restype = c_size_t
     library.cudnnGetErrorString.argtypes = [c_int]

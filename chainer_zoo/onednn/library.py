@@ -5,10 +5,11 @@ The signatures and numbers are those of oneDNN 3.2 (``dnnl.h`` and ``dnnl_types.
 attributes of the loaded library; :func:`check` turns what they return into a Python exception.
 """
 import ctypes
-import ctypes.util
 import os
 import sys
 from ctypes import c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_uint, c_void_p
+
+from chainer_zoo import c_library
 
 MAX_NDIM = 12
 Dims = c_int64 * MAX_NDIM
@@ -184,21 +185,7 @@ def load():
     """
     if sys.byteorder != 'little' or sys.maxsize <= 2 ** 32:
         raise OSError('oneDNN needs a 64-bit little-endian machine')
-    errors = []
-    for path in _candidates():
-        try:
-            library = ctypes.CDLL(path)
-            break
-        except OSError as error:
-            errors.append(str(error))
-    else:
-        raise OSError('; '.join(errors))
-    for name, arguments in _SIGNATURES.items():
-        function = getattr(library, name, None)
-        if function is None:
-            raise OSError('{} has no function {}: not oneDNN 3'.format(path, name))
-        function.argtypes = arguments
-        function.restype = c_int
+    library = c_library.load(_candidates(), _SIGNATURES, 'oneDNN 3')
     library.dnnl_memory_desc_get_size.argtypes = [c_void_p]
     library.dnnl_memory_desc_get_size.restype = c_size_t
     library.dnnl_memory_desc_equal.argtypes = [c_void_p, c_void_p]
