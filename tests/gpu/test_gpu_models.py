@@ -25,11 +25,13 @@ TOLERANCES = dict(golden.TOLERANCES, train_losses=0.1, params_after_3_updates=0.
 def test_logits_gradients_statistics_and_updates_are_the_originals(case, device):
     """In float32; what rounding decides on a CPU already is held in float64 below, in one step."""
     elsewhere = golden_cases.IN_FLOAT64.get(case.case, set())
+    undecided = golden_cases.IN_FLOAT64_BUT_FOR_NUMPY.get(case.case, set())
     model = case.build()
     model.to_device(device)
-    found = golden.check(golden_cases.exactly(case), model, updates=not elsewhere)
+    found = golden.check(
+        golden_cases.with_float64_logits(case), model, updates=not elsewhere)
     too_far = {what: deviation for what, deviation in found.items()
-               if not deviation <= TOLERANCES[what] and what not in elsewhere}
+               if not deviation <= TOLERANCES[what] and what not in elsewhere | undecided}
     assert {'test_logits', 'train_logits', 'grads'} <= set(found) and not too_far, too_far
 
 

@@ -63,7 +63,7 @@ def test_gradients_in_float64_are_the_originals(name):
 
 @pytest.mark.parametrize('name', sorted(golden_cases.FLOAT64_LOGITS))
 def test_logits_of_a_training_pass_in_float64_are_the_originals(name):
-    case = golden_cases.exactly(golden.Golden(FOLDER / 'models' / (name + '.json')))
+    case = golden_cases.with_float64_logits(golden.Golden(FOLDER / 'models' / (name + '.json')))
     with initializers.unfilled():
         model = case.build()
     to_float64(model)

@@ -30,12 +30,13 @@ ENGINES = [pytest.param(False, id='numpy'), pytest.param(True, id='onednn', mark
 @pytest.mark.parametrize('case', HELD)
 def test_logits_gradients_statistics_and_updates_are_the_originals(case, engine):
     elsewhere = golden_cases.IN_FLOAT64.get(case.case, set())
+    undecided = golden_cases.IN_FLOAT64_BUT_FOR_NUMPY.get(case.case, set()) if engine else set()
     if engine and regions.are_possible():  # else oneDNN adds up as NumPy does
-        case = golden_cases.exactly(case)
+        case = golden_cases.with_float64_logits(case)
     with onednn.using(engine):
         # another engine rounds otherwise, and what grows from update to update is not its doing
         found = golden.check(case, updates=not (engine and elsewhere))
     assert {'test_logits', 'train_logits', 'grads'} <= set(found)
     too_far = {what: deviation for what, deviation in found.items()
-               if not deviation <= golden.TOLERANCES[what] and what not in elsewhere}
+               if not deviation <= golden.TOLERANCES[what] and what not in elsewhere | undecided}
     assert not too_far, too_far
