@@ -38,8 +38,8 @@ $(VENV)/installed: setup.py
 	$(VENV)/bin/python -m pip install -q 'setuptools>=64,<81' wheel '$(NUMPY)'
 	$(VENV)/bin/python -m pip install -q --no-build-isolation -e .
 	@# Now instead of in the first run, which would have to wait ten seconds.
-	-$(VENV)/bin/python -W ignore -c 'from chainer_zoo import jit, onednn; \
-		onednn.why_not() or jit.loops("chainer_zoo.onednn.loops")'
+	-$(VENV)/bin/python -W ignore -c 'from chainer_zoo import engines, jit; \
+		engines.CPU.why_not() or jit.loops("chainer_zoo.engines.cpu.loops")'
 	touch $@
 
 $(VENV)/tests-installed: $(VENV)/installed

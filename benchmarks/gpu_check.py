@@ -8,6 +8,7 @@ writes what they say, with versions, devices and durations, to ``results/gpu_che
 It ends within ``--minutes``: each part is stopped when the time of those behind it begins, a test
 run so that it still names what failed. The report is written anew after every part.
 """
+
 import argparse
 import collections
 import contextlib
@@ -25,11 +26,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # also where the project is not installed
 
-import chainer_zoo  # NOQA: before Chainer
-from chainer_zoo import devices  # NOQA
-from chainer_zoo.errors import UserError  # NOQA
-from chainer_zoo.files import write_whole  # NOQA
-from chainer_zoo.report import doctor  # NOQA
+# isort: split
+from chainer_zoo.commands import doctor
+from chainer_zoo.engines import devices
+from chainer_zoo.errors import UserError
+from chainer_zoo.files import write_whole
 
 MINUTES = 9
 
@@ -53,16 +54,32 @@ def workers(cores, memory):
     """
     if importlib.util.find_spec('xdist') is None:
         return 1
-    return max(1, min(4, cores // 4, memory // 2 ** 33))
+    return max(1, min(4, cores // 4, memory // 2**33))
 
 
 def parts(gpu, torch_python=sys.executable, processes=1):
     """Return the parts of the check of GPU ``gpu``, in order."""
+
     def tests(title, share, *arguments):
-        return Part(title, share, [
-            sys.executable, '-m', 'pytest', '-m', 'gpu', '-q', '--tb=short', '-p',
-            'no:cacheprovider', '--continue-on-collection-errors'] + (
-                ['-n', str(processes)] if processes > 1 else []) + list(arguments), True)
+        return Part(
+            title,
+            share,
+            [
+                sys.executable,
+                '-m',
+                'pytest',
+                '-m',
+                'gpu',
+                '-q',
+                '--tb=short',
+                '-p',
+                'no:cacheprovider',
+                '--continue-on-collection-errors',
+            ]
+            + (['-n', str(processes)] if processes > 1 else [])
+            + list(arguments),
+            True,
+        )
 
     models, runs = 'tests/gpu/test_gpu_models.py', 'tests/gpu/test_gpu_training.py'
     return [
@@ -70,9 +87,23 @@ def parts(gpu, torch_python=sys.executable, processes=1):
         tests('Kernels and functions', 0.14, 'tests', '--ignore=' + models, '--ignore=' + runs),
         tests('Models', 0.36, models),
         tests('Training runs', 0.12, runs),
-        Part('Speed and memory', 0.32, [
-            sys.executable, 'benchmarks/train_speed.py', '-g', str(gpu), '--repeat', '3',
-            '--minutes', '{minutes}', '--torch-python', torch_python], False),
+        Part(
+            'Speed and memory',
+            0.32,
+            [
+                sys.executable,
+                'benchmarks/train_speed.py',
+                '-g',
+                str(gpu),
+                '--repeat',
+                '3',
+                '--minutes',
+                '{minutes}',
+                '--torch-python',
+                torch_python,
+            ],
+            False,
+        ),
     ]
 
 
@@ -84,8 +115,13 @@ def environment(gpu, threads):
     seen = os.environ.get('CUDA_VISIBLE_DEVICES')
     only = seen.split(',')[gpu] if seen else str(gpu)
     threads = os.environ.get('OMP_NUM_THREADS', str(threads))
-    return dict(os.environ, CUDA_VISIBLE_DEVICES=only, NVIDIA_TF32_OVERRIDE='0',
-                OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
+    return dict(
+        os.environ,
+        CUDA_VISIBLE_DEVICES=only,
+        NVIDIA_TF32_OVERRIDE='0',
+        OMP_NUM_THREADS=threads,
+        OPENBLAS_NUM_THREADS=threads,
+    )
 
 
 def _hear_interrupts():
@@ -100,9 +136,16 @@ def run(command, seconds, env=None):
         (int or None, str): its exit status, None if it had to be stopped, and its output.
     """
     process = subprocess.Popen(
-        command, cwd=str(ROOT), env=dict(env or os.environ, PYTHONUNBUFFERED='1'),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-        errors='replace', start_new_session=True, preexec_fn=_hear_interrupts)
+        command,
+        cwd=str(ROOT),
+        env=dict(env or os.environ, PYTHONUNBUFFERED='1'),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        errors='replace',
+        start_new_session=True,
+        preexec_fn=_hear_interrupts,
+    )
     stopped = threading.Event()
 
     def stop():
@@ -140,9 +183,9 @@ def nothing_ran(output):
 def what_failed(part, status, output, seconds):
     """Return in a few words why a part failed, or None."""
     if status is None:
-        return 'stopped after {:.0f} s'.format(seconds)
+        return f'stopped after {seconds:.0f} s'
     if status != 0:
-        return 'exit status {}'.format(status)
+        return f'exit status {status}'
     return 'no test passed' if part.is_test and nothing_ran(output) else None
 
 
@@ -158,19 +201,23 @@ def section(part, command, failed, seconds, output):
     """Return a part of the report."""
     words = ' '.join(['python' if word == sys.executable else word for word in command])
     return '## {}: {}, {:.0f} s\n\n    {}\n\n```\n{}\n```\n'.format(
-        part.title, failed or 'passed', seconds, without_folders(words),
-        without_folders(output.rstrip('\n')))
+        part.title,
+        failed or 'passed',
+        seconds,
+        without_folders(words),
+        without_folders(output.rstrip('\n')),
+    )
 
 
 def write(path, started, verdict, sections):
     """Write the report, whole or not at all."""
     text = '# GPU check of {:%Y-%m-%d %H:%M}: {}\n\n{}'.format(
-        started, verdict, '\n'.join(sections))
+        started, verdict, '\n'.join(sections)
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise UserError('cannot make the folder {}: {}'.format(
-            path.parent, e.strerror or e)) from e
+        raise UserError(f'cannot make the folder {path.parent}: {e.strerror or e}') from e
     with write_whole(path) as f:
         f.write(text.encode('utf-8'))
 
@@ -191,18 +238,18 @@ def check(todo, path, seconds, env=None):
     sections, failures = [], []
     write(path, started, 'unfinished', sections)
     for k, part in enumerate(todo):
-        kept = seconds * sum(later.share for later in todo[k + 1:])
+        kept = seconds * sum(later.share for later in todo[k + 1 :])
         limit = max(1, end - time.time() - kept - GRACE)
         # it stops by itself before it is stopped: what begins last may take 30 seconds
-        minutes = '{:.2f}'.format(max(0, limit - 40) / 60)
+        minutes = f'{max(0, limit - 40) / 60:.2f}'
         command = [word.replace('{minutes}', minutes) for word in part.command]
-        print('\n== {}: {:.0f} s at most =='.format(part.title, limit), flush=True)
+        print(f'\n== {part.title}: {limit:.0f} s at most ==', flush=True)
         before = time.time()
         status, output = run(command, limit, env if part.is_test else None)
         took = time.time() - before
         failed = what_failed(part, status, output, took)
         if failed:
-            failures.append('{} ({})'.format(part.title, failed))
+            failures.append(f'{part.title} ({failed})')
         sections.append(section(part, command, failed, took, output))
         write(path, started, 'unfinished', sections)
     write(path, started, 'failed: ' + ', '.join(failures) if failures else 'all passed', sections)
@@ -213,20 +260,33 @@ def main(argv=None):
     """Write the report; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('-g', '--gpu', type=int, default=0, help='number of the GPU')
-    parser.add_argument('-o', '--out', type=pathlib.Path,
-                        default=ROOT / 'results' / 'gpu_check.md', help='the report file')
+    parser.add_argument(
+        '-o',
+        '--out',
+        type=pathlib.Path,
+        default=ROOT / 'results' / 'gpu_check.md',
+        help='the report file',
+    )
     parser.add_argument('--minutes', type=float, default=MINUTES, help='for all of it')
-    parser.add_argument('--torch-python', default=sys.executable, metavar='PATH',
-                        help='a Python that has PyTorch, if not this one')
+    parser.add_argument(
+        '--torch-python',
+        default=sys.executable,
+        metavar='PATH',
+        help='a Python that has PyTorch, if not this one',
+    )
     args = parser.parse_args(argv)
     try:
         devices.must_exist(args.gpu)
         cores, memory = doctor.cores(), devices.memory(args.gpu)
         processes = workers(cores, memory)
-        failures = check(parts(args.gpu, args.torch_python, processes), args.out,
-                         60 * args.minutes, environment(args.gpu, cores // processes))
+        failures = check(
+            parts(args.gpu, args.torch_python, processes),
+            args.out,
+            60 * args.minutes,
+            environment(args.gpu, cores // processes),
+        )
     except UserError as e:
-        print('gpu_check.py: {}'.format(e), file=sys.stderr)
+        print(f'gpu_check.py: {e}', file=sys.stderr)
         return 2
     print('{}: {}'.format(args.out, 'failed: ' + ', '.join(failures) if failures else 'all passed'))
     return 1 if failures else 0

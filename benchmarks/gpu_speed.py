@@ -1,13 +1,14 @@
 """Chainer and PyTorch on a GPU, for ``train_speed.py -g``.
 
 Each contestant is a process of its own and has the GPU to itself, one after the other, so that one
-that runs out of memory or breaks takes no other with it. The pictures lie in the GPU's memory
+that runs out of memory or breaks takes no other with it. The images lie in the GPU's memory
 beforehand. A turn is as many steps as last a third of a second, timed from an idle GPU to an idle
 GPU; the table has medians over the turns. cuDNN tries its ways to compute a convolution
 beforehand, for both: Chainer's autotune, PyTorch's benchmark. Convolutions in float32 are
 TensorFloat-32 where cuDNN prefers it, in both; other products are not. Memory is what the
 framework's pool took from the GPU for training, at most.
 """
+
 import json
 import os
 import statistics
@@ -22,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, os.pardir))
 
 CONTESTANTS = ('chainer', 'chainer mixed16', 'torch', 'torch channels_last')
-BATCH = {'squeezenet': 128}  # pictures of 128 x 128; the others have 32 x 32
+BATCH = {'squeezenet': 128}  # images of 128 x 128; the others have 32 x 32
 LARGE_BATCH = 256
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 1e-4
 WARM_UP, SECONDS_A_TURN = 3, 0.33
@@ -30,22 +31,24 @@ WARM_UP, SECONDS_A_TURN = 3, 0.33
 LIMIT = 120
 
 
-class Chainer(object):
+class Chainer:
     """A model of ours on a GPU.
 
     Args:
         name (str): of the model.
         options (dict): its options.
         mixed16 (bool): as ``--dtype mixed16`` trains.
-        x (numpy.ndarray): float32 pictures (B, 3, H, W).
+        x (numpy.ndarray): float32 images (B, 3, H, W).
         t (numpy.ndarray): classes (B,).
         gpu (int): number of the GPU.
     """
 
     def __init__(self, name, options, mixed16, x, t, gpu):
-        import chainer_zoo
         import chainer
-        from chainer_zoo import devices
+
+        import chainer_zoo
+        from chainer_zoo.engines import devices
+
         self.chainer = chainer
         self.device = devices.find(gpu)
         devices.prepare_gpu()
@@ -85,12 +88,13 @@ class Chainer(object):
         return self.chainer.backends.cuda.memory_pool.total_bytes()
 
 
-class Torch(object):
+class Torch:
     """Its twin in PyTorch; arguments as for :class:`Chainer`."""
 
     def __init__(self, name, options, channels_last, x, t, gpu):
         import torch
         import twins
+
         self.torch = torch
         torch.cuda.set_device(gpu)
         torch.backends.cudnn.benchmark = True
@@ -99,8 +103,8 @@ class Torch(object):
         self.x = torch.from_numpy(x).cuda().contiguous(memory_format=layout)
         self.t = torch.from_numpy(t).cuda()
         self.optimizer = torch.optim.SGD(
-            self.model.parameters(), LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY,
-            fused=True)
+            self.model.parameters(), LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY, fused=True
+        )
 
     def train(self):
         self.model.train()
@@ -153,7 +157,7 @@ def measure(which, name, options, batch, pixels, gpu, turns):
     """Time a contestant.
 
     Returns:
-        dict: ``train`` and ``evaluate`` in pictures a second, ``memory`` in MiB; or ``error``.
+        dict: ``train`` and ``evaluate`` in images a second, ``memory`` in MiB; or ``error``.
     """
     random = np.random.RandomState(0)
     x = random.uniform(-1, 1, (batch, 3, pixels, pixels)).astype(np.float32)
@@ -163,51 +167,70 @@ def measure(which, name, options, batch, pixels, gpu, turns):
             it.train()
         it.wait()
         it.forget_memory()
-        found = {'train': batch / seconds_of(it.train, it.wait, turns),
-                 'memory': it.memory() / 2.0 ** 20}
+        found = {
+            'train': batch / seconds_of(it.train, it.wait, turns),
+            'memory': it.memory() / 2.0**20,
+        }
         found['evaluate'] = batch / seconds_of(it.evaluate, it.wait, turns)
         return found
     except Exception as e:  # whatever it is, it goes into this contestant's row
         if 'OutOfMemory' in type(e).__name__ or 'out of memory' in str(e):
             return {'error': 'out of memory'}
         traceback.print_exc()
-        return {'error': 'failed: {}'.format(' '.join(
-            (type(e).__name__ + ': ' + str(e)).split())[:160])}
+        return {
+            'error': 'failed: {}'.format(' '.join((type(e).__name__ + ': ' + str(e)).split())[:160])
+        }
 
 
 def ask(python, *arguments, limit=LIMIT):
     """Let :func:`measure` run in a process of its own; return what it returns."""
     try:
-        done = subprocess.run([python, os.path.abspath(__file__), json.dumps(arguments)],
-                              stdout=subprocess.PIPE, timeout=limit, universal_newlines=True)
+        done = subprocess.run(
+            [python, os.path.abspath(__file__), json.dumps(arguments)],
+            stdout=subprocess.PIPE,
+            timeout=limit,
+            text=True,
+        )
     except subprocess.TimeoutExpired:
-        return {'error': 'failed: not done after {:.0f} s'.format(limit)}
+        return {'error': f'failed: not done after {limit:.0f} s'}
     except OSError as e:
-        return {'error': 'failed: {}'.format(e)}
+        return {'error': f'failed: {e}'}
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
-        return {'error': 'failed: ended with status {}'.format(done.returncode)}
+        return {'error': f'failed: ended with status {done.returncode}'}
     return json.loads(lines[-1])
 
 
 def chainer_here(gpu):
     """Return a line on the GPU and Chainer's side; this does not start to use the GPU."""
-    from chainer_zoo.report import doctor
     from chainer.backends import cuda
+
+    from chainer_zoo.commands import doctor
+
     found = doctor.cudnn_version()
     return 'GPU {}: {}; driver {}; CuPy {}, {}'.format(
-        gpu, doctor.describe(cuda.cupy.cuda.runtime, gpu), doctor.driver_version() or 'unknown',
+        gpu,
+        doctor.describe(cuda.cupy.cuda.runtime, gpu),
+        doctor.driver_version() or 'unknown',
         cuda.cupy.__version__,
-        'cuDNN {}'.format(found) if found else 'without cuDNN')
+        f'cuDNN {found}' if found else 'without cuDNN',
+    )
 
 
 def torch_there(python):
     """Return PyTorch's version and cuDNN's where that Python has a PyTorch for CUDA, else None."""
-    code = ('import torch; assert torch.cuda.is_available(); '
-            'print("PyTorch", torch.__version__, "with cuDNN", torch.backends.cudnn.version())')
+    code = (
+        'import torch; assert torch.cuda.is_available(); '
+        'print("PyTorch", torch.__version__, "with cuDNN", torch.backends.cudnn.version())'
+    )
     try:
-        done = subprocess.run([python, '-c', code], stdout=subprocess.PIPE, timeout=LIMIT,
-                              stderr=subprocess.DEVNULL, universal_newlines=True)
+        done = subprocess.run(
+            [python, '-c', code],
+            stdout=subprocess.PIPE,
+            timeout=LIMIT,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -217,9 +240,10 @@ def row(which, found, ours):
     """Return a contestant's line of the table; ratios are to Chainer in float32."""
     if 'error' in found:
         return '{:22s}  {}'.format(which, found['error'])
-    numbers = ['{:12,.0f}'.format(found[what]) for what in ('train', 'evaluate')]
-    numbers += ['{:8.2f}'.format(found[what] / ours[what]) if ours else ' ' * 8
-                for what in ('train', 'evaluate')]
+    numbers = [f'{found[what]:12,.0f}' for what in ('train', 'evaluate')]
+    numbers += [
+        f'{found[what] / ours[what]:8.2f}' if ours else ' ' * 8 for what in ('train', 'evaluate')
+    ]
     return '{:22s}{}{:11,.0f}'.format(which, ''.join(numbers), found['memory'])
 
 
@@ -231,44 +255,59 @@ def run(cases, gpu, contestants, turns, batch=None, minutes=None, torch_python=s
         gpu (int): number of the GPU.
         contestants (list of str): of :data:`CONTESTANTS`.
         turns (int): the medians' number of turns.
-        batch (int): pictures, if not as large as suits a large GPU.
+        batch (int): images, if not as large as suits a large GPU.
         minutes (float): nobody starts after so long, if given.
         torch_python (str): the Python that has PyTorch.
 
     Returns:
         int: 0; 1 if a contestant failed otherwise than by running out of memory; 2 without a GPU.
     """
-    import chainer_zoo  # NOQA: before Chainer
-    from chainer_zoo import devices
+    import chainer_zoo  # noqa: F401  # before Chainer
+
+    # isort: split
+    from chainer_zoo.engines import devices
     from chainer_zoo.errors import UserError
+
     try:
         devices.must_exist(gpu)
     except UserError as e:
-        print('train_speed.py: {}'.format(e), file=sys.stderr)
+        print(f'train_speed.py: {e}', file=sys.stderr)
         return 2
     end = float('inf') if minutes is None else time.time() + 60 * minutes
     print(chainer_here(gpu))
     if any(which.startswith('torch') for which in contestants):
         torch = torch_there(torch_python)
-        print(torch or 'no PyTorch for CUDA in {}: the table is without it'.format(torch_python))
+        print(torch or f'no PyTorch for CUDA in {torch_python}: the table is without it')
         if torch is None:
             contestants = [which for which in contestants if not which.startswith('torch')]
-    print('medians of {} turns; pictures a second, MiB of the pool'.format(turns))
+    print(f'medians of {turns} turns; images a second, MiB of the pool')
     failed = False
     for name, options, _, pixels in (case[:4] for case in cases):
-        pictures = batch or BATCH.get(name, LARGE_BATCH)
-        print('\n{} {} batch {}'.format(name, options or '', pictures))
-        print('{:22s}{:>12s}{:>12s}{:>8s}{:>8s}{:>11s}'.format(
-            '', 'train', 'evaluate', 'ratio', 'ratio', 'memory MiB'), flush=True)
+        images = batch or BATCH.get(name, LARGE_BATCH)
+        print('\n{} {} batch {}'.format(name, options or '', images))
+        print(
+            '{:22s}{:>12s}{:>12s}{:>8s}{:>8s}{:>11s}'.format(
+                '', 'train', 'evaluate', 'ratio', 'ratio', 'memory MiB'
+            ),
+            flush=True,
+        )
         ours = None
         for which in contestants:
             left = end - time.time()
             if left < 0:
-                print('{:22s}  no time left'.format(which), flush=True)
+                print(f'{which:22s}  no time left', flush=True)
                 continue
-            found = ask(torch_python if which.startswith('torch') else sys.executable,
-                        which, name, options, pictures, pixels, gpu, turns,
-                        limit=min(LIMIT, max(left, 30)))
+            found = ask(
+                torch_python if which.startswith('torch') else sys.executable,
+                which,
+                name,
+                options,
+                images,
+                pixels,
+                gpu,
+                turns,
+                limit=min(LIMIT, max(left, 30)),
+            )
             if which == 'chainer' and 'error' not in found:
                 ours = found
             failed = failed or found.get('error', '').startswith('failed')

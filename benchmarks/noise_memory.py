@@ -3,24 +3,25 @@
     python benchmarks/noise_memory.py [--batch N] [--trace B]
 
 Computed: what lives when backward starts, that is every distinct array that the graph of the loss
-keeps for backward (found by walking it, for one and for two pictures, and carried on linearly to
+keeps for backward (found by walking it, for one and for two images, and carried on linearly to
 N), and parameters, gradients and momenta. Measured: the most that NumPy had allocated at once
-during forward and backward of B pictures, by tracemalloc. "Stored masks" is Chainer's dropout on each of
+during forward and backward of B images, by tracemalloc. "Stored masks" is Chainer's dropout on each of
 the two terms, which is what the original code does. Both on Chainer's own CPU functions.
 """
+
 import argparse
 import contextlib
 import tracemalloc
 
-import chainer_zoo
-from chainer_zoo import initializers
 import chainer
 import chainer.functions as F
 import numpy as np
 
+import chainer_zoo
+from chainer_zoo import initializers
 from chainer_zoo.models import swapout as module
 
-MIB = 2.0 ** 20
+MIB = 2.0**20
 
 
 @contextlib.contextmanager
@@ -28,7 +29,8 @@ def stored_masks():
     """Let swapout be two of Chainer's dropouts, each with a mask that it keeps."""
     counted = module.swapout
     module.swapout = lambda x, f, theta1, theta2, sample=False: (
-        F.dropout(x, theta1) + F.dropout(f, theta2))
+        F.dropout(x, theta1) + F.dropout(f, theta2)
+    )
     try:
         yield
     finally:
@@ -70,7 +72,7 @@ def kept(loss, model):
 
 
 def computed(model, batch):
-    """Return the bytes that live for ``batch`` pictures when backward starts."""
+    """Return the bytes that live for ``batch`` images when backward starts."""
     one, two = (kept(loss_of(model, n), model) for n in (1, 2))
     states = 3 * sum(p.array.nbytes for p in model.params())
     return one + (batch - 1) * (two - one) + states
@@ -88,8 +90,8 @@ def measured(model, batch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--batch', type=int, default=128, help='pictures to compute for')
-    parser.add_argument('--trace', type=int, default=8, metavar='B', help='pictures to measure')
+    parser.add_argument('--batch', type=int, default=128, help='images to compute for')
+    parser.add_argument('--trace', type=int, default=8, metavar='B', help='images to measure')
     args = parser.parse_args()
     with initializers.unfilled():
         model = chainer_zoo.build('swapout')
@@ -100,11 +102,15 @@ def main():
     for name, masks in (('stored masks', stored_masks), ('no masks', contextlib.nullcontext)):
         with masks():
             rows.append((name, computed(model, args.batch), measured(model, args.trace)))
-    print('{:13} {:>22} {:>22}'.format('', 'computed, batch {}'.format(args.batch),
-                                       'measured, batch {}'.format(args.trace)))
+    print(
+        '{:13} {:>22} {:>22}'.format(
+            '', f'computed, batch {args.batch}', f'measured, batch {args.trace}'
+        )
+    )
     for name, graph, peak in rows + [
-            ('saved',) + tuple(a - b for a, b in zip(rows[0][1:], rows[1][1:]))]:
-        print('{:13} {:18,.0f} MiB {:18,.0f} MiB'.format(name, graph / MIB, peak / MIB))
+        ('saved',) + tuple(a - b for a, b in zip(rows[0][1:], rows[1][1:]))
+    ]:
+        print(f'{name:13} {graph / MIB:18,.0f} MiB {peak / MIB:18,.0f} MiB')
 
 
 if __name__ == '__main__':

@@ -7,20 +7,29 @@ channels and as many multiply-adds as the separable one (so it has fewer input c
 ``chainer`` the separable one with Chainer's own grouped convolution. Times are for forward and
 backward together, the shortest of N, taken in turns; the ratio is to ``plain``.
 """
+
 import argparse
 import time
 
-import chainer_zoo  # NOQA: before Chainer
+import chainer_zoo  # noqa: F401  # before Chainer
+
+# isort: split
 import chainer
 import chainer.functions as F
 import numpy as np
 
-from chainer_zoo import onednn
+from chainer_zoo import engines
 from chainer_zoo.functions import depthwise_convolution
 
 # batch, channels in, channels out, pixels a side
-LAYERS = [(4, 64, 128, 147), (4, 128, 256, 74), (4, 256, 728, 37), (4, 728, 728, 19),
-          (4, 1024, 1536, 10), (4, 1536, 2048, 10)]
+LAYERS = [
+    (4, 64, 128, 147),
+    (4, 128, 256, 74),
+    (4, 256, 728, 37),
+    (4, 728, 728, 19),
+    (4, 1024, 1536, 10),
+    (4, 1536, 2048, 10),
+]
 
 
 def variable(*shape):
@@ -36,8 +45,7 @@ def separable(x, depthwise, pointwise):
 
 
 def grouped(x, depthwise, pointwise):
-    return F.convolution_2d(
-        F.convolution_2d(x, depthwise, pad=1, groups=x.shape[1]), pointwise)
+    return F.convolution_2d(F.convolution_2d(x, depthwise, pad=1, groups=x.shape[1]), pointwise)
 
 
 def seconds(function, x, *weights):
@@ -55,11 +63,15 @@ def measure(layer, repeat):
     """Return milliseconds and the multiply-adds of plain and separable, by name."""
     batch, channels, out, size = layer
     products = 9 * channels + channels * out  # a pixel, of the separable one
-    narrow = int(round(products / (9. * out)))
+    narrow = int(round(products / (9.0 * out)))
     runs = {
         'plain': (plain, variable(batch, narrow, size, size), variable(out, narrow, 3, 3)),
-        'separable': (separable, variable(batch, channels, size, size),
-                      variable(channels, 1, 3, 3), variable(out, channels, 1, 1)),
+        'separable': (
+            separable,
+            variable(batch, channels, size, size),
+            variable(channels, 1, 3, 3),
+            variable(out, channels, 1, 1),
+        ),
     }
     runs['chainer'] = (grouped,) + runs['separable'][1:]
     times = {name: [] for name in runs}
@@ -67,8 +79,11 @@ def measure(layer, repeat):
         for name, run in runs.items():
             times[name].append(seconds(*run))
     pixels = batch * size * size
-    return ({name: 1e3 * min(found[1:]) for name, found in times.items()},
-            pixels * 9 * narrow * out, pixels * products)
+    return (
+        {name: 1e3 * min(found[1:]) for name, found in times.items()},
+        pixels * 9 * narrow * out,
+        pixels * products,
+    )
 
 
 def main():
@@ -77,18 +92,34 @@ def main():
     parser.add_argument('--repeat', type=int, default=5)
     args = parser.parse_args()
     if args.cpu == 'onednn':
-        onednn.enable()
-    print('NumPy {}, Chainer {}, --cpu {}'.format(
-        np.__version__, chainer.__version__, args.cpu))
-    print('{:>22} {:>7} {:>7} {:>9} {:>9} {:>9} {:>6} {:>8}'.format(
-        'batch x C > C x size', 'M plain', 'M sep.', 'plain ms', 'sep. ms', 'chainer', 'ratio',
-        'chainer'))
+        engines.CPU.enable()
+    print(f'NumPy {np.__version__}, Chainer {chainer.__version__}, --cpu {args.cpu}')
+    print(
+        '{:>22} {:>7} {:>7} {:>9} {:>9} {:>9} {:>6} {:>8}'.format(
+            'batch x C > C x size',
+            'M plain',
+            'M sep.',
+            'plain ms',
+            'sep. ms',
+            'chainer',
+            'ratio',
+            'chainer',
+        )
+    )
     for layer in LAYERS:
         ms, plain_products, products = measure(layer, args.repeat)
-        print('{:>22} {:7.0f} {:7.0f} {:9.1f} {:9.1f} {:9.1f} {:6.2f} {:8.2f}'.format(
-            '{} x {} > {} x {}'.format(*layer), plain_products / 1e6, products / 1e6, ms['plain'],
-            ms['separable'], ms['chainer'], ms['separable'] / ms['plain'],
-            ms['chainer'] / ms['plain']))
+        print(
+            '{:>22} {:7.0f} {:7.0f} {:9.1f} {:9.1f} {:9.1f} {:6.2f} {:8.2f}'.format(
+                '{} x {} > {} x {}'.format(*layer),
+                plain_products / 1e6,
+                products / 1e6,
+                ms['plain'],
+                ms['separable'],
+                ms['chainer'],
+                ms['separable'] / ms['plain'],
+                ms['chainer'] / ms['plain'],
+            )
+        )
 
 
 if __name__ == '__main__':

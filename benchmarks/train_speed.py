@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=2 python benchmarks/train_speed.py [NAME ...] [--repeat N] [--threads N]
 
-Each contestant is a process of its own with the same weights and pictures; they take turns, one
+Each contestant is a process of its own with the same weights and images; they take turns, one
 step each, so that whatever else the machine does hits all alike. A step is forward, softmax cross
 entropy, backward and an update of momentum SGD with weight decay (beside the engine by this
 project's own, which training uses, too); evaluation is forward alone. The table has medians over
@@ -15,6 +15,7 @@ processor time of each contestant instead of the time that passes.
 
 times Chainer and PyTorch on GPU N instead; gpu_speed.py beside this file says how.
 """
+
 import argparse
 import json
 import os
@@ -24,9 +25,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
-
 import gpu_speed
+import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 
@@ -51,14 +51,16 @@ def _data(batch, pixels):
     return x, random.randint(0, 10, batch)
 
 
-class Chainer(object):
+class Chainer:
     """A model of ours, with the engine and our momentum SGD, or with what Chainer has."""
 
     def __init__(self, name, options, onednn):
-        import chainer_zoo
         import chainer
-        from chainer_zoo import onednn as engine
+
+        import chainer_zoo
+        from chainer_zoo.engines import CPU as engine
         from chainer_zoo.training import optimizer
+
         self.chainer = chainer
         if onednn:
             engine.enable()
@@ -84,19 +86,20 @@ class Chainer(object):
         return {path: p.array for path, p in self.model.namedparams()}
 
 
-class Torch(object):
+class Torch:
     """Its twin in PyTorch."""
 
     def __init__(self, name, options, channels_last):
         import torch
         import twins
+
         torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
         self.torch = torch
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.model = twins.MODELS[name](**options).to(memory_format=self.format)
         self.optimizer = torch.optim.SGD(
-            self.model.parameters(), LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY,
-            fused=True)
+            self.model.parameters(), LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY, fused=True
+        )
 
     def _tensor(self, x):
         return self.torch.from_numpy(x).contiguous(memory_format=self.format)
@@ -105,7 +108,8 @@ class Torch(object):
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.torch.nn.functional.cross_entropy(
-            self.model(self._tensor(x)), self.torch.from_numpy(t))
+            self.model(self._tensor(x)), self.torch.from_numpy(t)
+        )
         loss.backward()
         self.optimizer.step()
 
@@ -134,7 +138,7 @@ def _work(which, case, clock):
         else:
             contestant.evaluate(x)
         seconds = now() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
         print(json.dumps([seconds, peak]), flush=True)
 
 
@@ -157,11 +161,16 @@ def _measure(case, contestants, repeat, threads, clock):
         for which in contestants:
             processes[which] = subprocess.Popen(
                 [sys.executable, os.path.abspath(__file__), '--worker', which, str(case), clock],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                text=True,
+            )
         for what in ('train', 'evaluate'):
             for turn in range(repeat + 1):
-                order = contestants[turn % len(contestants):] + contestants[
-                    :turn % len(contestants)]  # nobody always follows the same one
+                order = (
+                    contestants[turn % len(contestants) :] + contestants[: turn % len(contestants)]
+                )  # nobody always follows the same one
                 for which in order:
                     time.sleep(PAUSE)
                     seconds, peaks[which] = _ask(processes[which], what)
@@ -171,14 +180,22 @@ def _measure(case, contestants, repeat, threads, clock):
         for process in processes.values():
             process.stdin.close()
             process.wait()
-    return {which: (statistics.median(found['train']), statistics.median(found['evaluate']),
-                    min(found['train']), min(found['evaluate']), peaks[which])
-            for which, found in results.items()}
+    return {
+        which: (
+            statistics.median(found['train']),
+            statistics.median(found['evaluate']),
+            min(found['train']),
+            min(found['evaluate']),
+            peaks[which],
+        )
+        for which, found in results.items()
+    }
 
 
 def _check(case):
     name, options, batch, pixels = CASES[case][:4]
     import twins
+
     ours = Chainer(name, options, True)
     theirs = Torch(name, options, False)
     twins.copy_parameters(theirs.model, ours.parameters())
@@ -188,13 +205,15 @@ def _check(case):
         a = ours.model(x).array
     theirs.model.train()
     theirs.torch.nn.functional.dropout, dropout = (
-        lambda x, *_: x, theirs.torch.nn.functional.dropout)
+        lambda x, *_: x,
+        theirs.torch.nn.functional.dropout,
+    )
     b = theirs.model(theirs._tensor(x)).detach().numpy()
     theirs.torch.nn.functional.dropout = dropout
     deviation = float(abs(a - b).max() / abs(a).max())
-    print('{:12s} logits of {} deviate by {:.1e}'.format(name, a.shape, deviation))
+    print(f'{name:12s} logits of {a.shape} deviate by {deviation:.1e}')
     if not deviation < 1e-3:
-        raise SystemExit('the twin of {} is another network'.format(name))
+        raise SystemExit(f'the twin of {name} is another network')
 
 
 def main():
@@ -204,14 +223,19 @@ def main():
     parser.add_argument('--repeat', type=int, default=5, help='turns of each contestant')
     parser.add_argument('--threads', type=int, default=os.cpu_count())
     parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall')
-    parser.add_argument('--without', nargs='*', default=[],
-                        choices=CONTESTANTS + ('chainer mixed16',))
+    parser.add_argument(
+        '--without', nargs='*', default=[], choices=CONTESTANTS + ('chainer mixed16',)
+    )
     parser.add_argument('--check', action='store_true', help='compare logits with the twins')
     parser.add_argument('-g', '--gpu', type=int, default=-1, help='time on this GPU; -1: the CPU')
-    parser.add_argument('--batch', type=int, help='with -g: pictures, if not a large batch')
+    parser.add_argument('--batch', type=int, help='with -g: images, if not a large batch')
     parser.add_argument('--minutes', type=float, help='with -g: start nothing after so long')
-    parser.add_argument('--torch-python', default=sys.executable, metavar='PATH',
-                        help='with -g: a Python that has PyTorch, if not this one')
+    parser.add_argument(
+        '--torch-python',
+        default=sys.executable,
+        metavar='PATH',
+        help='with -g: a Python that has PyTorch, if not this one',
+    )
     parser.add_argument('--worker', nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -222,35 +246,52 @@ def main():
             parser.error('{}: choose from {}'.format(name, ', '.join(names)))
     if arguments.gpu >= 0:
         return gpu_speed.run(
-            [case for case in CASES if case[0] in (arguments.names or names)], arguments.gpu,
+            [case for case in CASES if case[0] in (arguments.names or names)],
+            arguments.gpu,
             [which for which in gpu_speed.CONTESTANTS if which not in arguments.without],
-            arguments.repeat, arguments.batch, arguments.minutes, arguments.torch_python)
+            arguments.repeat,
+            arguments.batch,
+            arguments.minutes,
+            arguments.torch_python,
+        )
     contestants = [which for which in CONTESTANTS if which not in arguments.without]
     os.environ.setdefault('OMP_NUM_THREADS', str(arguments.threads))
     if not arguments.check:
-        print('{} threads, medians of {} turns; {} seconds a batch, MiB of the process'.format(
-            arguments.threads, arguments.repeat, arguments.clock))
+        print(
+            f'{arguments.threads} threads, medians of {arguments.repeat} turns; {arguments.clock} seconds a batch, MiB of the process'
+        )
     for i, case in enumerate(CASES):
         if arguments.names and case[0] not in arguments.names:
             continue
         if arguments.check:
             _check(i)
             continue
-        results = _measure(i, contestants, arguments.repeat, arguments.threads,
-                           arguments.clock)
+        results = _measure(i, contestants, arguments.repeat, arguments.threads, arguments.clock)
         print('\n{} {} batch {}'.format(case[0], case[1] or '', case[2]))
-        print('{:22s}{:>9s}{:>9s}{:>9s}{:>9s}{:>8s}{:>8s}{:>9s}'.format(
-            '', 'train', 'evaluate', 'least', 'least', 'ratio', 'ratio', 'peak MiB'))
+        print(
+            '{:22s}{:>9s}{:>9s}{:>9s}{:>9s}{:>8s}{:>8s}{:>9s}'.format(
+                '', 'train', 'evaluate', 'least', 'least', 'ratio', 'ratio', 'peak MiB'
+            )
+        )
         mine = results.get('onednn')
         for which, found in results.items():
-            ratios = ['{:8.2f}'.format(found[i] / mine[i]) if mine else ' ' * 8 for i in (0, 1)]
-            print('{:22s}{:9.3f}{:9.3f}{:9.3f}{:9.3f}{}{}{:9.0f}'.format(
-                which, *(found[:4] + tuple(ratios) + found[4:])), flush=True)
+            ratios = [f'{found[i] / mine[i]:8.2f}' if mine else ' ' * 8 for i in (0, 1)]
+            print(
+                '{:22s}{:9.3f}{:9.3f}{:9.3f}{:9.3f}{}{}{:9.0f}'.format(
+                    which, *(found[:4] + tuple(ratios) + found[4:])
+                ),
+                flush=True,
+            )
         torches = [found for which, found in results.items() if which.startswith('torch')]
         if mine and torches:
-            print('wanted: {} times stock Chainer, {} times PyTorch; faster PyTorch: {:.2f} train, '
-                  '{:.2f} evaluate'.format(case[4], case[5], *(
-                      min(found[i] for found in torches) / mine[i] for i in (0, 1))))
+            print(
+                'wanted: {} times stock Chainer, {} times PyTorch; faster PyTorch: {:.2f} train, '
+                '{:.2f} evaluate'.format(
+                    case[4],
+                    case[5],
+                    *(min(found[i] for found in torches) / mine[i] for i in (0, 1)),
+                )
+            )
     return 0
 
 

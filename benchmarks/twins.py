@@ -3,6 +3,7 @@
 Modules are named as the links of the Chains, so that :func:`copy_parameters` can give both the same
 weights and their outputs can be compared.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -56,8 +57,10 @@ class ResNeXtBlock(nn.Module):
         self.conv_bn_relu3 = ConvBNReLU(width, c_out, 1, 1, 0)
 
     def forward(self, x):
-        paths = [getattr(self, 'conv_bn_relu2_%d' % i)(getattr(self, 'conv_bn_relu1_%d' % i)(x))
-                 for i in range(1, self.C + 1)]
+        paths = [
+            getattr(self, 'conv_bn_relu2_%d' % i)(getattr(self, 'conv_bn_relu1_%d' % i)(x))
+            for i in range(1, self.C + 1)
+        ]
         return self.conv_bn_relu3(torch.cat(paths, 1)) + shortcut(x, self.c_out, self.stride)
 
 
@@ -71,9 +74,16 @@ class ResNeXt(nn.Module):
             scale = 2 ** (stage - 1)
             for i in (1, 2, 3):
                 name = 'resnext_block_%d_%d' % (stage, i)
-                self.add_module(name, ResNeXtBlock(
-                    channels, C * d * scale, d * multiplier * scale,
-                    2 if stage > 1 and i == 1 else 1, C))
+                self.add_module(
+                    name,
+                    ResNeXtBlock(
+                        channels,
+                        C * d * scale,
+                        d * multiplier * scale,
+                        2 if stage > 1 and i == 1 else 1,
+                        C,
+                    ),
+                )
                 self.blocks.append(name)
                 channels = d * multiplier * scale
         self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
@@ -90,8 +100,10 @@ class WideStage(nn.Module):
         super().__init__()
         self.c_out, self.stride, self.blocks = c_out, stride, blocks
         for i in range(1, blocks + 1):
-            self.add_module('bn_relu_conv1_%d' % i, BNReLUConv(
-                c_in if i == 1 else c_out, c_out, 3, stride if i == 1 else 1, 1))
+            self.add_module(
+                'bn_relu_conv1_%d' % i,
+                BNReLUConv(c_in if i == 1 else c_out, c_out, 3, stride if i == 1 else 1, 1),
+            )
             self.add_module('bn_relu_conv2_%d' % i, BNReLUConv(c_out, c_out, 3, 1, 1))
 
     def forward(self, x):
@@ -108,8 +120,10 @@ class WideResNet(nn.Module):
         self.conv1 = conv(3, 16)
         channels = 16
         for stage, width in enumerate((16 * k, 32 * k, 64 * k), 1):
-            self.add_module('wide_res_block%d' % stage, WideStage(
-                channels, width, 1 if stage == 1 else 2, depth // 6))
+            self.add_module(
+                'wide_res_block%d' % stage,
+                WideStage(channels, width, 1 if stage == 1 else 2, depth // 6),
+            )
             channels = width
         self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 
@@ -140,8 +154,10 @@ class ResNet(nn.Module):
         for stage, width in enumerate((16 * k, 32 * k, 64 * k)):
             chain = nn.Module()
             for i in range(blocks):
-                chain.add_module('block%d' % i, BasicBlock(
-                    width if i else channels, width, 1 if i or not stage else 2))
+                chain.add_module(
+                    'block%d' % i,
+                    BasicBlock(width if i else channels, width, 1 if i or not stage else 2),
+                )
             self.add_module('res_block%d' % stage, chain)
             channels = width
         self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
@@ -158,8 +174,9 @@ class DenseBlock(nn.Module):
     def __init__(self, c_in, layers, growth_rate):
         super().__init__()
         for i in range(1, layers + 1):
-            self.add_module('bn_relu_conv%d' % i, BNReLUConv(
-                c_in + (i - 1) * growth_rate, growth_rate))
+            self.add_module(
+                'bn_relu_conv%d' % i, BNReLUConv(c_in + (i - 1) * growth_rate, growth_rate)
+            )
 
     def forward(self, x):
         for layer in self.children():
@@ -205,8 +222,18 @@ class SqueezeNet(nn.Module):
     def __init__(self, n_class=10):
         super().__init__()
         self.conv1 = conv(3, 96, 7, 2, 2)
-        for i, fire in enumerate(((96, 16, 64), (128, 16, 64), (128, 32, 128), (256, 32, 128),
-                                  (256, 48, 192), (384, 48, 192), (384, 64, 256), (512, 64, 256))):
+        for i, fire in enumerate(
+            (
+                (96, 16, 64),
+                (128, 16, 64),
+                (128, 32, 128),
+                (256, 32, 128),
+                (256, 48, 192),
+                (384, 48, 192),
+                (384, 64, 256),
+                (512, 64, 256),
+            )
+        ):
             self.add_module('fire%d' % (i + 2), Fire(*fire))
         self.bn_relu_conv10 = BNReLUConv(512, n_class, 1, 1, 0)
 
@@ -226,8 +253,13 @@ class SqueezeNet(nn.Module):
         return self.bn_relu_conv10(F.dropout(x, 0.5, self.training)).mean((2, 3))
 
 
-MODELS = {'resnext': ResNeXt, 'wide_resnet': WideResNet, 'resnet': ResNet, 'densenet': DenseNet,
-          'squeezenet': SqueezeNet}
+MODELS = {
+    'resnext': ResNeXt,
+    'wide_resnet': WideResNet,
+    'resnet': ResNet,
+    'densenet': DenseNet,
+    'squeezenet': SqueezeNet,
+}
 
 
 def copy_parameters(model, parameters):
@@ -247,7 +279,7 @@ def copy_parameters(model, parameters):
         values[head + '.' + suffix[last]] = torch.from_numpy(array.copy())
     ours = dict(model.named_parameters())
     if sorted(ours) != sorted(values):
-        raise KeyError('layers differ: {}'.format(sorted(set(ours) ^ set(values))))
+        raise KeyError(f'layers differ: {sorted(set(ours) ^ set(values))}')
     with torch.no_grad():
         for name, parameter in ours.items():
             parameter.copy_(values[name])

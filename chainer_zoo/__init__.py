@@ -1,12 +1,13 @@
 """The image-recognition models of 2016, as Chainer Chains that compute what the original did."""
-from chainer_zoo import compat  # NOQA: before anything imports Chainer
 
-from chainer_zoo.catalog import build  # NOQA
-from chainer_zoo.catalog import entry  # NOQA
-from chainer_zoo.catalog import names  # NOQA
-from chainer_zoo.cudnn import seam as _cudnn
-from chainer_zoo.functions.noise import no_noise  # NOQA
+from chainer_zoo import compat  # before anything imports Chainer
 
-_cudnn.install_if_needed()  # looks for the library only when a GPU computes
+# isort: split
+from chainer_zoo import engines
+from chainer_zoo.catalog import build
+from chainer_zoo.catalog import entry
+from chainer_zoo.catalog import names
+from chainer_zoo.functions.noise import no_noise
+from chainer_zoo.version import __version__
 
-__version__ = '0.1.0'
+__all__ = ['__version__', 'build', 'compat', 'engines', 'entry', 'names', 'no_noise']

@@ -1,7 +1,8 @@
 """``python -m chainer_zoo``."""
+
 import sys
 
-from chainer_zoo.cli import main
+from chainer_zoo.commands import main
 
 if __name__ == '__main__':
     sys.exit(main())

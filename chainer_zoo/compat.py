@@ -13,13 +13,14 @@ what Chainer wants             gone since                   where Chainer asks f
 =============================  ===========================  ===================================
 
 Every name of CuPy that Chainer uses is still there in CuPy 13 and, but for cuDNN, in CuPy 14 (a
-test walks through them). Chainer does without cuDNN by itself, slowly; :mod:`chainer_zoo.cudnn`
+test walks through them). Chainer does without cuDNN by itself, slowly; :mod:`chainer_zoo.engines.gpu`
 lends it cuDNN 9. What CuPy 13 lacks is a way to its CUDA libraries where these come as wheels:
 :func:`_load_cuda_wheels`.
 
 Import this module before Chainer; ``import chainer_zoo`` does it first of all. Besides it only
-:mod:`chainer_zoo.cudnn` patches Chainer for the sake of a version.
+:mod:`chainer_zoo.engines.gpu` patches Chainer for the sake of a version.
 """
+
 import contextlib
 import ctypes
 import glob
@@ -119,8 +120,16 @@ def cuda_driver():
 
 
 # What CuPy 13 links with or opens, each from the wheel nvidia-*-cu12 that has it.
-_CUDA_LIBRARIES = ('libcudart.so.12', 'libnvrtc.so.12', 'libcublas.so.12', 'libcusparse.so.12',
-                   'libcusolver.so.11', 'libcurand.so.10', 'libcufft.so.11', 'libcudnn.so.8')
+_CUDA_LIBRARIES = (
+    'libcudart.so.12',
+    'libnvrtc.so.12',
+    'libcublas.so.12',
+    'libcusparse.so.12',
+    'libcusolver.so.11',
+    'libcurand.so.10',
+    'libcufft.so.11',
+    'libcudnn.so.8',
+)
 
 
 def _load_cuda_wheels():
@@ -168,7 +177,10 @@ def _import_chainer():
 
 _lend_numpy_names()
 if 'chainer' not in sys.modules:
-    if (cuda_driver() is not None and not _missing('cupy')
-            and int(sys.modules['cupy'].__version__.split('.')[0]) < 14):
+    if (
+        cuda_driver() is not None
+        and not _missing('cupy')
+        and int(sys.modules['cupy'].__version__.split('.')[0]) < 14
+    ):
         _load_cuda_wheels()
     _import_chainer()

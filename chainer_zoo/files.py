@@ -1,4 +1,5 @@
 """Files that appear whole or not at all."""
+
 import contextlib
 import os
 import tempfile
@@ -36,8 +37,7 @@ def write_whole(path):
         _sync_folder(folder)
     except OSError as e:
         _remove(temporary)
-        raise UserError('cannot write {}: {}; nothing was changed there'.format(
-            path, e.strerror or e)) from e
+        raise UserError(f'cannot write {path}: {e.strerror or e}; nothing was changed there') from e
     except BaseException:
         _remove(temporary)
         raise

@@ -1,4 +1,5 @@
 """The article's initialization: He variance, orthogonal inside each output channel."""
+
 import contextlib
 
 import chainer
@@ -34,7 +35,7 @@ class HeOrthogonal(chainer.initializer.Initializer):
     """
 
     def __init__(self, rng=None, dtype=None):
-        super(HeOrthogonal, self).__init__(dtype)
+        super().__init__(dtype)
         self.rng = rng
 
     def __call__(self, array):

@@ -3,6 +3,7 @@
 Such loops stand in modules of their own, which are imported only where they are needed, by
 :func:`loops`: importing Numba takes a third of a second.
 """
+
 import contextlib
 import functools
 import importlib
@@ -25,6 +26,7 @@ def compiled(function):
         Exception: Numba is not there, or cannot be used here.
     """
     import numba
+
     try:
         dispatcher = numba.njit(function, nogil=True, cache=True)
     except RuntimeError:  # there is no folder that can be written to
@@ -44,6 +46,7 @@ def callback(function):
     """
     from numba import types
     from numba.core.ccallback import CFunc
+
     made = CFunc(function, ((types.voidptr,), types.void), {}, {})
     with contextlib.suppress(RuntimeError):  # there is no folder that can be written to
         made.enable_caching()
@@ -66,10 +69,11 @@ def _forgiving(method, cache):
             with contextlib.suppress(Exception):
                 cache.flush()  # or no later process would keep anything
             return None
+
     return call
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def why_not():
     """Return None, or why Numba cannot be used (str)."""
     try:
@@ -79,7 +83,7 @@ def why_not():
     return None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def loops(name):
     """Import a module of compiled functions.
 

@@ -3,6 +3,7 @@
 Both let go of Python's lock while they compute, so they run at the same time. Each gets one large
 part: threads that take turns with small ones wait for the lock longer than they compute.
 """
+
 import concurrent.futures
 import functools
 import os
@@ -59,7 +60,7 @@ def _mark():
     _here.is_worker = True
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _executor():
     return concurrent.futures.ThreadPoolExecutor(limit(), 'chainer_zoo', initializer=_mark)
 

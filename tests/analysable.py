@@ -1,4 +1,5 @@
 """Weights with which a block's output is known by hand."""
+
 import chainer
 import numpy as np
 

@@ -1,31 +1,37 @@
 """What every test starts with."""
+
 import getpass
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-import chainer_zoo  # NOQA: lends Chainer what it misses, before any test imports it
+import chainer_zoo  # noqa: F401  # lends Chainer what it misses, before any test imports it
+
+# isort: split
 import filelock
 import pytest
 
 
 @pytest.fixture(scope='session')
 def shared():
-    """The folder with the original's runs and real pictures, where it stands beside the project."""
+    """The folder with the original's runs and real images, where it stands beside the project."""
     folder = pathlib.Path(__file__).resolve().parents[2] / 'shared'
     if not folder.is_dir():
-        pytest.skip('needs ../shared beside the project: the original run and real pictures')
+        pytest.skip('needs ../shared beside the project: the original run and real images')
     return folder
 
 
 @pytest.fixture(scope='session')
 def cifar10_folder(shared):
-    """The real pictures as ``cifar-10-batches-py``, written once a machine (20 seconds, 180 MB)."""
-    pytest.importorskip('PIL', reason='needs Pillow to decode the real pictures')
+    """The real images as ``cifar-10-batches-py``, written once a machine (20 seconds, 180 MB)."""
+    pytest.importorskip('PIL', reason='needs Pillow to decode the real images')
     out = pathlib.Path(tempfile.gettempdir(), 'chainer_zoo-cifar10-' + getpass.getuser())
     out.mkdir(mode=0o700, exist_ok=True)
     with filelock.FileLock(str(out / 'lock')):
-        subprocess.run([sys.executable, str(shared / 'cifar10' / 'make_batches.py'), str(out)],
-                       check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, str(shared / 'cifar10' / 'make_batches.py'), str(out)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
     return out / 'cifar-10-batches-py'

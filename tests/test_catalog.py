@@ -1,4 +1,5 @@
 """The catalog: 25 rows, their recipes and their options."""
+
 import json
 import pathlib
 
@@ -7,17 +8,30 @@ import pytest
 import chainer_zoo
 from chainer_zoo.errors import UserError
 
-SCHEDULES = json.loads(
-    (pathlib.Path(__file__).parent / 'golden' / 'schedules.json').read_text())
+SCHEDULES = json.loads((pathlib.Path(__file__).parent / 'golden' / 'schedules.json').read_text())
 NAMES = chainer_zoo.names()
 
 #: Fact 15 and 17: what differs from a batch of 128 in 4 parts.
-BATCH = {'vgg_a': 256, 'resnext': 256, 'googlenet': 32, 'squeezenet': 64, 'densenet': 64,
-         'rir': 500, 'fractalnet': 100}
+BATCH = {
+    'vgg_a': 256,
+    'resnext': 256,
+    'googlenet': 32,
+    'squeezenet': 64,
+    'densenet': 64,
+    'rir': 500,
+    'fractalnet': 100,
+}
 DIVIDE = {'nin': 1, 'vgg_a': 1, 'squeezenet': 1, 'ror': 8}
-PICTURES = {'squeezenet': 'big', 'vgg_a': 'bigger', 'googlenet': 'bigger',
-            'googlenet_v2': 'bigger', 'googlenet_v3': 'bigger', 'prelu_net': 'bigger',
-            'inception_v4': 'huge', 'xception': 'huge'}
+IMAGES = {
+    'squeezenet': 'big',
+    'vgg_a': 'bigger',
+    'googlenet': 'bigger',
+    'googlenet_v2': 'bigger',
+    'googlenet_v3': 'bigger',
+    'prelu_net': 'bigger',
+    'inception_v4': 'huge',
+    'xception': 'huge',
+}
 
 
 def test_there_are_25_rows_in_the_articles_order():
@@ -34,12 +48,15 @@ def test_the_rate_of_every_epoch_is_the_originals(name):
     assert recipe.epochs == original['epochs'] == len(original['lr_by_epoch'])
     if 'error' in original:  # pyramidnet_sepdrop: theirs divides by zero, ours is the paper's
         assert [recipe.lr_at(epoch) for epoch in (1, 150, 151, 225, 226, 300)] == pytest.approx(
-            [0.5, 0.5, 0.05, 0.05, 0.005, 0.005], rel=1e-12)
+            [0.5, 0.5, 0.05, 0.05, 0.005, 0.005], rel=1e-12
+        )
         assert (recipe.optimizer, recipe.momentum, recipe.weight_decay) == (
-            'MomentumSGD', 0.9, 1e-4)
+            'MomentumSGD',
+            0.9,
+            1e-4,
+        )
         return
-    assert [recipe.lr_at(epoch) for epoch in range(1, recipe.epochs + 1)] \
-        == original['lr_by_epoch']
+    assert [recipe.lr_at(epoch) for epoch in range(1, recipe.epochs + 1)] == original['lr_by_epoch']
     assert recipe.optimizer == original['optimizer']
     assert recipe.momentum == original['momentum']
     hooks = {'WeightDecay': recipe.weight_decay}
@@ -51,22 +68,28 @@ def test_the_rate_of_every_epoch_is_the_originals(name):
 def test_weights_of_weighted_residuals_have_a_rate_of_their_own_that_drops_too():
     recipe = chainer_zoo.entry('weighted_resnet').recipe
     assert [recipe.alpha_lr_at(epoch) for epoch in (1, 81, 82, 123)] == pytest.approx(
-        [0.001, 0.001, 0.0001, 0.00001], rel=1e-12)
+        [0.001, 0.001, 0.0001, 0.00001], rel=1e-12
+    )
     assert SCHEDULES['weighted_resnet']['lr_groups_at_start'] == [recipe.alpha_lr, recipe.lr]
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_batch_parts_and_pictures_are_the_originals(name):
+def test_batch_parts_and_images_are_the_originals(name):
     entry = chainer_zoo.entry(name)
     assert entry.recipe.batch == BATCH.get(name, 128)
     assert entry.recipe.divide == DIVIDE.get(name, 4)
-    assert entry.picture_class(entry.complete({})) == PICTURES.get(name, 'small')
+    assert entry.image_class(entry.complete({})) == IMAGES.get(name, 'small')
 
 
 def test_what_was_dropped_is_skipped_where_the_original_skips_it():
     skipping = {name for name in NAMES if chainer_zoo.entry(name).recipe.skip_dropped}
-    assert skipping == {'stochastic_depth', 'ror', 'weighted_resnet', 'fractalnet',
-                        'pyramidnet_sepdrop'}
+    assert skipping == {
+        'stochastic_depth',
+        'ror',
+        'weighted_resnet',
+        'fractalnet',
+        'pyramidnet_sepdrop',
+    }
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -79,16 +102,22 @@ def test_every_row_has_its_paper_and_says_where_its_count_differs(name):
         assert not differs or 'M' in entry.note
 
 
-@pytest.mark.parametrize('name, epoch, file', [
-    ('resnext', 2, 'ResNext_10_2_2.model'),
-    ('resnet', 1, 'residual_network_10_(16, 32, 64)_(18, 18, 18)_1.model'),
-    ('preresnet', 1, 'residual_network_10_3_(16, 32, 64)_(18, 18, 18)_4_1.model'),
-    ('swapout', 3,
-     'swapout_10_3_(64, 128, 256)_(5, 5, 5)_(0.0, 0.5)_(0.0, 0.5)_True_4_3.model'),
-    ('densenet', 1, 'densenet_10_3_12_12_1.model'),
-    ('squeezenet', 7, 'squeeze_res_net_7.model'),
-    ('xception', 1, 'xception_10_1.model'),
-])
+@pytest.mark.parametrize(
+    'name, epoch, file',
+    [
+        ('resnext', 2, 'ResNext_10_2_2.model'),
+        ('resnet', 1, 'residual_network_10_(16, 32, 64)_(18, 18, 18)_1.model'),
+        ('preresnet', 1, 'residual_network_10_3_(16, 32, 64)_(18, 18, 18)_4_1.model'),
+        (
+            'swapout',
+            3,
+            'swapout_10_3_(64, 128, 256)_(5, 5, 5)_(0.0, 0.5)_(0.0, 0.5)_True_4_3.model',
+        ),
+        ('densenet', 1, 'densenet_10_3_12_12_1.model'),
+        ('squeezenet', 7, 'squeeze_res_net_7.model'),
+        ('xception', 1, 'xception_10_1.model'),
+    ],
+)
 def test_model_files_are_called_as_the_original_calls_them(name, epoch, file):
     entry = chainer_zoo.entry(name)
     assert entry.model_file(entry.complete({}), epoch) == file
@@ -101,20 +130,23 @@ def test_an_unknown_model_names_the_closest():
         chainer_zoo.build('zzz')
 
 
-@pytest.mark.parametrize('name, options, allowed', [
-    ('resnet', {'depth': 111}, '6 n'),
-    ('preresnet', {'depth': 111}, '9 n'),
-    ('wide_resnet', {'k': 0}, 'at least 1'),
-    ('wide_resnet', {'depth': 27}, '6 n'),
-    ('densenet', {'growth_rate': -1}, 'at least 1'),
-    ('densenet', {'depth': 'deep'}, '3 n'),
-    ('resnext', {'C': 2.5}, 'whole number'),
-    ('resnext', {'C': True}, 'whole number'),
-    ('resnext', {'growth_rate': 12}, 'has no option growth_rate'),
-    ('xception', {'size': 64}, '299 or 32'),
-    ('swapout', {'stochastic_inference': 1}, 'True or False'),
-    ('nin', {'n_class': 0}, 'at least 1'),
-])
+@pytest.mark.parametrize(
+    'name, options, allowed',
+    [
+        ('resnet', {'depth': 111}, '6 n'),
+        ('preresnet', {'depth': 111}, '9 n'),
+        ('wide_resnet', {'k': 0}, 'at least 1'),
+        ('wide_resnet', {'depth': 27}, '6 n'),
+        ('densenet', {'growth_rate': -1}, 'at least 1'),
+        ('densenet', {'depth': 'deep'}, '3 n'),
+        ('resnext', {'C': 2.5}, 'whole number'),
+        ('resnext', {'C': True}, 'whole number'),
+        ('resnext', {'growth_rate': 12}, 'has no option growth_rate'),
+        ('xception', {'size': 64}, '299 or 32'),
+        ('swapout', {'stochastic_inference': 1}, 'True or False'),
+        ('nin', {'n_class': 0}, 'at least 1'),
+    ],
+)
 def test_an_option_that_makes_no_sense_is_refused_by_one_line(name, options, allowed):
     with pytest.raises(UserError) as error:
         chainer_zoo.entry(name).complete(options)

@@ -1,4 +1,5 @@
 """Files appear whole or not at all."""
+
 import errno
 import os
 
@@ -36,6 +37,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch):
 
     def full(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     monkeypatch.setattr(os, 'fsync', full)
     with pytest.raises(UserError, match='No space left on device') as error:
         with files.write_whole(str(path)) as f:

@@ -1,4 +1,5 @@
 """The article's initialization."""
+
 import chainer
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ def filled(shape, seed=0):
     return array
 
 
-@pytest.mark.parametrize('shape', [(8, 3, 3, 3), (5, 9, 3, 3), (5, 16, 3, 3), (4, 7, 1, 1),
-                                   (6, 12), (3, 2, 5, 5), (4, 4, 1, 7)])
+@pytest.mark.parametrize(
+    'shape',
+    [(8, 3, 3, 3), (5, 9, 3, 3), (5, 16, 3, 3), (4, 7, 1, 1), (6, 12), (3, 2, 5, 5), (4, 4, 1, 7)],
+)
 def test_each_output_channel_has_hes_variance_and_mean_zero(shape):
     w = filled(shape).reshape(shape[0], -1)
     assert w.dtype == np.float32
@@ -29,16 +32,16 @@ def original(seed, shape):
     std = np.sqrt(2 / (rows * columns))
     channels = []
     for _ in range(shape[0]):
-        u, _, v = np.linalg.svd(rng.normal(0, std, (rows, columns)).astype('f'),
-                                full_matrices=False)
+        u, _, v = np.linalg.svd(
+            rng.normal(0, std, (rows, columns)).astype('f'), full_matrices=False
+        )
         q = u if u.shape == (rows, columns) else v
         q = q / np.sqrt(np.var(q)) * std
         channels.append(q - np.mean(q))
     return np.reshape(channels, shape)
 
 
-@pytest.mark.parametrize('shape', [(4, 3, 3, 3), (4, 9, 3, 3), (4, 20, 3, 3), (3, 6, 1, 1),
-                                   (5, 8)])
+@pytest.mark.parametrize('shape', [(4, 3, 3, 3), (4, 9, 3, 3), (4, 20, 3, 3), (3, 6, 1, 1), (5, 8)])
 def test_one_seed_gives_the_weights_of_the_loop_over_channels(shape):
     np.testing.assert_allclose(filled(shape, 3), original(3, shape), atol=1e-5)
 

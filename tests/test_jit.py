@@ -10,7 +10,7 @@ import pytest
 
 from chainer_zoo import jit
 
-MODULE = '''
+MODULE = """
 from chainer_zoo import jit
 
 @jit.compiled
@@ -19,8 +19,8 @@ def total(x):
     for i in range(len(x)):
         found += x[i]
     return found
-'''
-CALLBACK = '''
+"""
+CALLBACK = """
 import numba
 from chainer_zoo import jit
 
@@ -29,7 +29,7 @@ def double(address):
     x = numba.carray(address, (3,), numba.float64)
     for i in range(3):
         x[i] *= 2
-'''
+"""
 CALL = 'import numpy, loops; print(loops.total(numpy.arange(5)), loops.total.stats.cache_hits)'
 
 
@@ -60,8 +60,13 @@ def module(tmp_path, monkeypatch):
 
 def call(folder):
     """Call the compiled function in another process: its result, and calls that found code."""
-    result = subprocess.run([sys.executable, '-c', 'import sys; sys.path.append({!r}); {}'.format(
-        str(folder), CALL)], check=True, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(
+        [sys.executable, '-c', f'import sys; sys.path.append({str(folder)!r}); {CALL}'],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     value, hits = result.stdout.split(' ', 1)
     return int(value), 'int64' in hits
 
@@ -80,12 +85,22 @@ def callback(module):
 
 def call_back(folder):
     """Call the callback in another process: its result, and whether its code was found."""
-    result = subprocess.run([sys.executable, '-c', (
-        'import ctypes, sys; sys.path.append({!r}); import loops; '
-        'x = (ctypes.c_double * 3)(1, 2, 3); '
-        'ctypes.CFUNCTYPE(None, ctypes.c_void_p)(loops.double.address)(x); '
-        'print(list(x), loops.double.cache_hits)').format(str(folder))],
-        check=True, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(
+        [
+            sys.executable,
+            '-c',
+            (
+                f'import ctypes, sys; sys.path.append({str(folder)!r}); import loops; '
+                'x = (ctypes.c_double * 3)(1, 2, 3); '
+                'ctypes.CFUNCTYPE(None, ctypes.c_void_p)(loops.double.address)(x); '
+                'print(list(x), loops.double.cache_hits)'
+            ),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     value, hits = result.stdout.rsplit(' ', 1)
     assert value == '[2.0, 4.0, 6.0]'
     return int(hits) == 1
@@ -105,14 +120,25 @@ def test_a_kept_callback_that_is_damaged_is_no_hindrance(numba, callback, suffix
     assert call_back(callback.parent)  # and is replaced
 
 
-@pytest.mark.parametrize('error', [RuntimeError('cannot cache function: no locator available'),
-                                   OSError(28, 'No space left on device')], ids=str)
+@pytest.mark.parametrize(
+    'error',
+    [
+        RuntimeError('cannot cache function: no locator available'),
+        OSError(28, 'No space left on device'),
+    ],
+    ids=str,
+)
 def test_where_a_callback_cannot_be_kept_is_no_hindrance(numba, callback, error, monkeypatch):
     def refuse(*args, **kwargs):
         raise error
-    monkeypatch.setattr({
-        RuntimeError: 'numba.core.ccallback.CFunc.enable_caching',
-        OSError: 'numba.core.caching.IndexDataCacheFile._open_for_write'}[type(error)], refuse)
+
+    monkeypatch.setattr(
+        {
+            RuntimeError: 'numba.core.ccallback.CFunc.enable_caching',
+            OSError: 'numba.core.caching.IndexDataCacheFile._open_for_write',
+        }[type(error)],
+        refuse,
+    )
     x = np.arange(3, dtype='d')
     double = importlib.import_module('loops').double
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(double.address)(x.ctypes.data)
@@ -124,6 +150,7 @@ def test_a_folder_that_cannot_keep_code_is_no_hindrance(numba, module, monkeypat
         if cache:
             raise RuntimeError('cannot cache function: no locator available')
         return real(*args, **kwargs)
+
     real = numba.njit
     monkeypatch.setattr(numba, 'njit', njit)
     assert importlib.import_module('loops').total(np.arange(5)) == 10
@@ -132,7 +159,7 @@ def test_a_folder_that_cannot_keep_code_is_no_hindrance(numba, module, monkeypat
 @pytest.mark.parametrize('suffix', ['nbi', 'nbc'])
 def test_a_kept_file_that_is_damaged_is_no_hindrance(numba, module, suffix):
     call(module.parent)
-    kept, = (module.parent / '__pycache__').glob('*.' + suffix)
+    (kept,) = (module.parent / '__pycache__').glob('*.' + suffix)
     kept.write_bytes(kept.read_bytes()[:100])
     assert call(module.parent) == (10, False)
     assert call(module.parent) == (10, True)  # and is replaced
@@ -141,6 +168,7 @@ def test_a_kept_file_that_is_damaged_is_no_hindrance(numba, module, suffix):
 def test_a_full_disk_is_no_hindrance(numba, module, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(28, 'No space left on device')
+
     monkeypatch.setattr('numba.core.caching.IndexDataCacheFile._open_for_write', refuse)
     assert importlib.import_module('loops').total(np.arange(5)) == 10
 
@@ -160,6 +188,7 @@ def test_without_numba_that_is_said_once(error, module, monkeypatch, asked_anew)
         if name == 'numba':
             raise error('Numba needs another NumPy')
         return real(name, *args, **kwargs)
+
     real = builtins.__import__
     monkeypatch.setattr(builtins, '__import__', refuse)
     with pytest.warns(UserWarning, match='Numba needs another NumPy'):

@@ -1,4 +1,5 @@
 """Reading CIFAR-10 from the official files."""
+
 import hashlib
 import os
 import tarfile
@@ -17,7 +18,7 @@ MD5 = 'c58f30108f718f92721af3b95e74349a'
 
 _ARCHIVE = 'cifar-10-python.tar.gz'
 _FOLDER = 'cifar-10-batches-py'
-_TRAIN = tuple('data_batch_{}'.format(i) for i in range(1, 6))
+_TRAIN = tuple(f'data_batch_{i}' for i in range(1, 6))
 _TEST = 'test_batch'
 _META = 'batches.meta'
 _FILES = _TRAIN + (_TEST, _META)
@@ -39,7 +40,7 @@ def read(path=None, download=True, progress=True, url=URL, md5=MD5):
         md5 (str): The sum of the archive there.
 
     Returns:
-        Dataset: Training and test pictures in file order, batch after batch.
+        Dataset: Training and test images in file order, batch after batch.
 
     Raises:
         UserError: If there is no copy and none can be had, or a file is damaged, missing or not
@@ -59,8 +60,10 @@ def read(path=None, download=True, progress=True, url=URL, md5=MD5):
         return _read_all(_folder_files(path), path)
     if os.path.isfile(path):
         return _read_all(_archive_files(path), path)
-    raise UserError('{} does not exist: expected {}, the folder {}, or a folder with one of them '
-                    'in it'.format(path, _ARCHIVE, _FOLDER))
+    raise UserError(
+        f'{path} does not exist: expected {_ARCHIVE}, the folder {_FOLDER}, or a folder with one of them '
+        'in it'
+    )
 
 
 def find_copy():
@@ -68,9 +71,13 @@ def find_copy():
     # as chainer.dataset.cached_download names what it keeps
     cached = hashlib.md5(URL.encode('utf-8')).hexdigest()
     root = chainer_download.get_dataset_root()
-    for path in (os.path.join(_own_folder(), _FOLDER), os.path.join(_own_folder(), _ARCHIVE),
-                 os.path.join(root, _FOLDER), os.path.join(root, _ARCHIVE),
-                 os.path.join(root, '_dl_cache', cached)):
+    for path in (
+        os.path.join(_own_folder(), _FOLDER),
+        os.path.join(_own_folder(), _ARCHIVE),
+        os.path.join(root, _FOLDER),
+        os.path.join(root, _ARCHIVE),
+        os.path.join(root, '_dl_cache', cached),
+    ):
         if os.path.exists(path):
             return path
     return None
@@ -78,7 +85,8 @@ def find_copy():
 
 def _own_folder():
     return chainer_download.get_dataset_directory(
-        os.path.join('chainer_zoo', 'cifar10'), create_directory=False)
+        os.path.join('chainer_zoo', 'cifar10'), create_directory=False
+    )
 
 
 def _download(url, md5, download, progress):
@@ -92,10 +100,10 @@ def _download(url, md5, download, progress):
         except UserError as error:
             reason = str(error)
     raise UserError(
-        'no CIFAR-10: {}. Three ways to go on: give --data PATH with the official {} or the folder '
-        '{}; or put the archive at {} (or mend the connection and start again); or give '
-        '--dataset shapes to use the built-in drawn pictures'.format(
-            reason, _ARCHIVE, _FOLDER, path))
+        f'no CIFAR-10: {reason}. Three ways to go on: give --data PATH with the official {_ARCHIVE} or the folder '
+        f'{_FOLDER}; or put the archive at {path} (or mend the connection and start again); or give '
+        '--dataset shapes to use the built-in drawn images'
+    )
 
 
 def _folder_files(folder):
@@ -105,10 +113,11 @@ def _folder_files(folder):
         try:
             file = open(path, 'rb')
         except FileNotFoundError:
-            raise UserError('{} is missing: {} must hold {}'.format(
-                path, folder, ', '.join(_FILES)))
+            raise UserError(
+                '{} is missing: {} must hold {}'.format(path, folder, ', '.join(_FILES))
+            )
         except OSError as error:
-            raise UserError('{} cannot be read: {}'.format(path, error.strerror))
+            raise UserError(f'{path} cannot be read: {error.strerror}')
         with file:
             yield name, path, file
 
@@ -122,15 +131,18 @@ def _archive_files(path):
                 name = member.name.rsplit('/', 1)[-1]
                 if name in missing and member.isfile():
                     missing.remove(name)
-                    yield name, '{} in {}'.format(name, path), archive.extractfile(member)
+                    yield name, f'{name} in {path}', archive.extractfile(member)
             # Behind the last file lies the checksum of the whole.
             while archive.fileobj.read(1 << 16):
                 pass
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise UserError('{} is damaged or no {}: {}; get it again'.format(path, _ARCHIVE, error))
+        raise UserError(f'{path} is damaged or no {_ARCHIVE}: {error}; get it again')
     if missing:
-        raise UserError('{} lacks {}: it is not the official {}, or not whole'.format(
-            path, ', '.join(sorted(missing)), _ARCHIVE))
+        raise UserError(
+            '{} lacks {}: it is not the official {}, or not whole'.format(
+                path, ', '.join(sorted(missing)), _ARCHIVE
+            )
+        )
 
 
 def _read_all(files, source):
@@ -148,11 +160,11 @@ def _read_all(files, source):
     return Dataset(*train.arrays(), *test.arrays(), label_names, source)
 
 
-class _Batches(object):
-    """Pictures and labels of several batches, with little more memory than they need in the end.
+class _Batches:
+    """Images and labels of several batches, with little more memory than they need in the end.
 
     Args:
-        names (tuple of str): The batches, in the order that the pictures shall have.
+        names (tuple of str): The batches, in the order that the images shall have.
     """
 
     def __init__(self, names):
@@ -171,13 +183,14 @@ class _Batches(object):
         self._paths[name] = path
 
     def check(self, n_class, source):
-        """Raise UserError where there are no pictures, or labels without a name."""
+        """Raise UserError where there are no images, or labels without a name."""
         if not len(self._x):
-            raise UserError('{} has no pictures in {}'.format(source, ' and '.join(self._names)))
+            raise UserError('{} has no images in {}'.format(source, ' and '.join(self._names)))
         for name, y in self._y.items():
             if y.size and not 0 <= y.min() <= y.max() < n_class:
-                raise UserError('{} has labels from {} to {}: expected 0 to {}'.format(
-                    self._paths[name], y.min(), y.max(), n_class - 1))
+                raise UserError(
+                    f'{self._paths[name]} has labels from {y.min()} to {y.max()}: expected 0 to {n_class - 1}'
+                )
 
     def arrays(self):
         """Return uint8 (N, 3, 32, 32) and int32 (N,)."""
@@ -192,9 +205,9 @@ class _Batches(object):
                     j = order[j]
                 # Piece by piece: a copy of a whole block would be the largest memory of all.
                 for k in range(0, blocks.shape[1] if i != j else 0, _PIECE):
-                    moved = blocks[i, k:k + _PIECE].copy()
-                    blocks[i, k:k + _PIECE] = blocks[j, k:k + _PIECE]
-                    blocks[j, k:k + _PIECE] = moved
+                    moved = blocks[i, k : k + _PIECE].copy()
+                    blocks[i, k : k + _PIECE] = blocks[j, k : k + _PIECE]
+                    blocks[j, k : k + _PIECE] = moved
             x = self._x
         else:
             parts = np.split(self._x, np.cumsum(lengths)[:-1])
@@ -205,28 +218,26 @@ class _Batches(object):
 def _label_names(content, path):
     names = content.get('label_names')
     if not isinstance(names, list) or not names:
-        raise UserError('{} has no list of label_names'.format(path))
+        raise UserError(f'{path} has no list of label_names')
     return tuple(name.decode('latin-1') if isinstance(name, bytes) else str(name) for name in names)
 
 
 def _batch(content, path):
-    """Return pictures uint8 (N, 3072) and labels int32 (N,) of a batch."""
+    """Return images uint8 (N, 3072) and labels int32 (N,) of a batch."""
     for key in ('data', 'labels'):
         if key not in content:
-            raise UserError('{} has no {!r}: it is not a batch of CIFAR-10'.format(path, key))
+            raise UserError(f'{path} has no {key!r}: it is not a batch of CIFAR-10')
     x = content['data']
     if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.shape[1:] != (_PIXELS,):
-        raise UserError('{} has pictures {}: expected uint8 (N, {})'.format(
-            path, _kind(x), _PIXELS))
+        raise UserError(f'{path} has images {_kind(x)}: expected uint8 (N, {_PIXELS})')
     try:
         y = np.asarray(content['labels'])
     except ValueError:  # lists of unequal length
         y = np.asarray([])
     if y.shape != (len(x),) or (y.size and y.dtype.kind not in 'iu'):
-        raise UserError('{} has labels {}: expected {} whole numbers'.format(
-            path, _kind(y), len(x)))
+        raise UserError(f'{path} has labels {_kind(y)}: expected {len(x)} whole numbers')
     return x, y.astype(np.int32)
 
 
 def _kind(x):
-    return '{} {}'.format(x.dtype, x.shape) if isinstance(x, np.ndarray) else type(x).__name__
+    return f'{x.dtype} {x.shape}' if isinstance(x, np.ndarray) else type(x).__name__

@@ -1,4 +1,5 @@
 """Downloading one file whose content is known."""
+
 import hashlib
 import os
 import sys
@@ -46,7 +47,7 @@ def download(url, path, md5, tries=3, timeout=30, progress=True):
             if not os.path.exists(path):
                 _download(url, path, md5, tries, timeout, progress)
     except OSError as error:
-        raise UserError('cannot write {}: {}'.format(path, error))
+        raise UserError(f'cannot write {path}: {error}')
 
 
 def _download(url, path, md5, tries, timeout, progress):
@@ -62,8 +63,8 @@ def _download(url, path, md5, tries, timeout, progress):
             os.replace(part, path)
             return
         os.remove(part)  # so that the next try starts afresh
-        reason = 'its md5 is {} and should be {}'.format(found, md5)
-    raise UserError('cannot download {} ({} tries): {}'.format(url, tries, reason))
+        reason = f'its md5 is {found} and should be {md5}'
+    raise UserError(f'cannot download {url} ({tries} tries): {reason}')
 
 
 class _FetchError(Exception):
@@ -75,18 +76,19 @@ def _fetch(url, part, timeout, progress):
     have = os.path.getsize(part) if os.path.exists(part) else 0
     request = urllib.request.Request(url)
     if have:
-        request.add_header('Range', 'bytes={}-'.format(have))
+        request.add_header('Range', f'bytes={have}-')
     try:
         response = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing lies behind what is here: it is whole, or its sum is wrong
             return
-        raise _FetchError('the server answers {} {}'.format(error.code, error.reason))
+        raise _FetchError(f'the server answers {error.code} {error.reason}')
     except (OSError, ValueError) as error:
         raise _FetchError(str(getattr(error, 'reason', error)))
     with response:
-        resumed = response.status == 206 and response.headers.get(
-            'Content-Range', '').startswith('bytes {}-'.format(have))
+        resumed = response.status == 206 and response.headers.get('Content-Range', '').startswith(
+            f'bytes {have}-'
+        )
         if not resumed:
             have = 0
         length = response.headers.get('Content-Length')
@@ -96,20 +98,26 @@ def _fetch(url, part, timeout, progress):
                 try:
                     block = response.read(_BLOCK)
                 except Exception as error:  # http.client has exceptions of its own besides OSError
-                    raise _FetchError('the connection broke: {}'.format(error))
+                    raise _FetchError(f'the connection broke: {error}')
                 if not block:
                     break
                 file.write(block)
                 have += len(block)
                 bar.update(len(block))
     if total is not None and have < total:
-        raise _FetchError('the connection broke after {} of {} bytes'.format(have, total))
+        raise _FetchError(f'the connection broke after {have} of {total} bytes')
 
 
 def _bar(url, have, total, progress):
     name = url.rsplit('/', 1)[-1]
     terminal = sys.stderr.isatty()
     if progress and not terminal:
-        print('Downloading {} ({:.1f} MB)'.format(url, (total or 0) / 1e6), file=sys.stderr)
-    return tqdm.tqdm(desc=name, initial=have, total=total, unit='B', unit_scale=True,
-                     disable=not (progress and terminal))
+        print(f'Downloading {url} ({(total or 0) / 1e6:.1f} MB)', file=sys.stderr)
+    return tqdm.tqdm(
+        desc=name,
+        initial=have,
+        total=total,
+        unit='B',
+        unit_scale=True,
+        disable=not (progress and terminal),
+    )

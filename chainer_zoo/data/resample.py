@@ -1,14 +1,15 @@
 """Resizing as a product of matrices, with the weights that Pillow uses.
 
-Resizing is linear and acts on rows and columns apart, so a resized picture is ``R @ picture @ C.T``
+Resizing is linear and acts on rows and columns apart, so a resized image is ``R @ image @ C.T``
 with one matrix for its rows and one for its columns. A crop of the result is a slice of the
 matrices. Pillow rounds to whole grey levels after the columns and again after the rows, and
-so does :mod:`chainer_zoo.data.pictures`.
+so does :mod:`chainer_zoo.data.images`.
 
-Weights are whole numbers, as Pillow has them. A picture that is enlarged bilinearly often comes out
+Weights are whole numbers, as Pillow has them. An image that is enlarged bilinearly often comes out
 exactly halfway between two grey levels, up to once in 18 values, and then the rounding of the
 weights decides which one it becomes.
 """
+
 import numpy as np
 
 #: A weight of 1 is 2 to this power (PRECISION_BITS in Pillow's Resample.c).
@@ -89,11 +90,13 @@ def window(old, new, interpolation):
     step = old / new
     reach *= max(step, 1.0)
     centres = (np.arange(new) + 0.5) * step
-    return (np.maximum(centres - reach + 0.5, 0).astype(int),
-            np.minimum(centres + reach + 0.5, old).astype(int))
+    return (
+        np.maximum(centres - reach + 0.5, 0).astype(int),
+        np.minimum(centres + reach + 0.5, old).astype(int),
+    )
 
 
-class Table(object):
+class Table:
     """Matrices for N pixels, one below the other.
 
     A table never changes, so threads share it without a lock: growing gives another one.
@@ -127,10 +130,14 @@ class Table(object):
         try:
             room = self._room.pop()
         except IndexError:  # another table has taken it
-            room = (),
+            room = ((),)
         if len(room[0]) < rows:
-            room = tuple([np.empty((max(rows, 2 * used),) + array.shape[1:], dtype=array.dtype)
-                          for array in (self.weights, self.windows)])
+            room = tuple(
+                [
+                    np.empty((max(rows, 2 * used),) + array.shape[1:], dtype=array.dtype)
+                    for array in (self.weights, self.windows)
+                ]
+            )
             room[0][:used] = self.weights
             room[1][:used] = self.windows
         table = Table(old)
@@ -158,16 +165,16 @@ _tables = {}  # by pixels before
 
 
 def table(old, crop, size, interpolation, top, left, flip):
-    """Return the matrices for B pictures, and each picture's rows of them.
+    """Return the matrices for B images, and each image's rows of them.
 
     Args:
         old (int): N, pixels before.
-        crop (int): S, pixels a side that are cut out of the resized pictures.
+        crop (int): S, pixels a side that are cut out of the resized images.
         size, interpolation, top, left, flip (numpy.ndarray): (B,), as in
-            :class:`chainer_zoo.data.pictures.Choices`.
+            :class:`chainer_zoo.data.images.Choices`.
 
     Returns:
-        tuple: :class:`Table`; int (B, S) for the rows of each picture; int (B, S) for its columns.
+        tuple: :class:`Table`; int (B, S) for the rows of each image; int (B, S) for its columns.
     """
     kinds = list(zip(size.tolist(), interpolation.tolist()))
     # Of two threads that come here at once, one's table is not kept; it still has that itself.

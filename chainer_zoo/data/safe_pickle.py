@@ -6,6 +6,7 @@ of its own that build arrays, so that nothing a file asks for is ever called.
 It is the one that Python has in Python, not the fast one in C: there a damaged or malicious file
 of a few bytes takes all memory (one memo index near 2 ** 31), and long strings are copied.
 """
+
 import os
 import pickle
 import struct
@@ -19,7 +20,7 @@ class _RefusedError(pickle.UnpicklingError):
     """The pickle asks for something that is not allowed."""
 
 
-class _DType(object):
+class _DType:
     """Stands for ``numpy.dtype`` while a pickle is read."""
 
     def __init__(self, code, *_):
@@ -33,11 +34,11 @@ class _DType(object):
     def __call__(self):
         dtype = np.dtype(self.code).newbyteorder(self.order)
         if dtype.kind not in 'biuf' or dtype.itemsize > 8:
-            raise _RefusedError('an array of type {}'.format(dtype))
+            raise _RefusedError(f'an array of type {dtype}')
         return dtype
 
 
-class _Array(object):
+class _Array:
     """Stands for ``numpy.ndarray`` while a pickle is read; ``value`` is the array."""
 
     value = None
@@ -65,7 +66,7 @@ def _scalar(dtype, raw):
 
 def _encode(text, encoding):
     if encoding not in ('latin1', b'latin1'):
-        raise _RefusedError('text in the encoding {!r}'.format(encoding))
+        raise _RefusedError(f'text in the encoding {encoding!r}')
     return text.encode('latin-1')
 
 
@@ -87,7 +88,7 @@ for _core in ('numpy.core', 'numpy._core'):
     _ALLOWED[_core + '.numeric', '_frombuffer'] = _from_buffer
 
 
-class _File(object):
+class _File:
     """A file that does not make room for more than is left of it."""
 
     def __init__(self, file):
@@ -103,18 +104,27 @@ class _File(object):
 
 
 class _Unpickler(pickle._Unpickler):
-
     # Without what builds objects in other ways than by a call, refers to things outside of the
     # file, or takes memory before there is anything to put into it.
     dispatch = dict(pickle._Unpickler.dispatch)
-    for _code in (pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX,
-                  pickle.PERSID, pickle.BINPERSID, pickle.EXT1, pickle.EXT2, pickle.EXT4,
-                  pickle.NEXT_BUFFER, pickle.READONLY_BUFFER):
+    for _code in (
+        pickle.INST,
+        pickle.OBJ,
+        pickle.NEWOBJ,
+        pickle.NEWOBJ_EX,
+        pickle.PERSID,
+        pickle.BINPERSID,
+        pickle.EXT1,
+        pickle.EXT2,
+        pickle.EXT4,
+        pickle.NEXT_BUFFER,
+        pickle.READONLY_BUFFER,
+    ):
         del dispatch[_code[0]]
     del _code
 
     def load_bytearray8(self):
-        size, = struct.unpack('<Q', self.read(8))
+        (size,) = struct.unpack('<Q', self.read(8))
         self.append(self.read(size))
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
@@ -123,7 +133,7 @@ class _Unpickler(pickle._Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise _RefusedError('{}.{}'.format(module, name)) from None
+            raise _RefusedError(f'{module}.{name}') from None
 
 
 def load_dict(file, name):
@@ -144,17 +154,24 @@ def load_dict(file, name):
     try:
         value = _Unpickler(_File(file), encoding='bytes').load()
     except _RefusedError as error:
-        raise UserError('{} is refused: it asks for {}, and a data file needs nothing but plain '
-                        'containers and arrays; get it from a source you trust'.format(name, error))
+        raise UserError(
+            f'{name} is refused: it asks for {error}, and a data file needs nothing but plain '
+            'containers and arrays; get it from a source you trust'
+        )
     except OSError as error:
-        raise UserError('{} cannot be read: {}'.format(name, error))
+        raise UserError(f'{name} cannot be read: {error}')
     except Exception as error:  # a damaged pickle can end in any exception, says Python's manual
-        raise UserError('{} is damaged or no pickle ({}: {}); get it again'.format(
-            name, type(error).__name__, _one_line(error)))
+        raise UserError(
+            f'{name} is damaged or no pickle ({type(error).__name__}: {_one_line(error)}); get it again'
+        )
     if not isinstance(value, dict):
-        raise UserError('{} holds {} where a dictionary belongs'.format(name, type(value).__name__))
-    return {key.decode('latin-1') if isinstance(key, bytes) else str(key):
-            item.value if isinstance(item, _Array) else item for key, item in value.items()}
+        raise UserError(f'{name} holds {type(value).__name__} where a dictionary belongs')
+    return {
+        key.decode('latin-1') if isinstance(key, bytes) else str(key): item.value
+        if isinstance(item, _Array)
+        else item
+        for key, item in value.items()
+    }
 
 
 def _one_line(error):

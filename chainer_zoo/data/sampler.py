@@ -1,4 +1,5 @@
-"""Which pictures make a batch."""
+"""Which images make a batch."""
+
 import numpy as np
 from chainer import dataset
 
@@ -6,11 +7,11 @@ from chainer_zoo.errors import UserError
 
 
 class RandomBatches(dataset.Iterator):
-    """Draws batches of indices as the original: each from all pictures, whatever was drawn before.
+    """Draws batches of indices as the original: each from all images, whatever was drawn before.
 
     An epoch is ``int(n / batch_size)`` draws, each the beginning of a fresh random permutation of
-    all ``n`` pictures. So all batches are full, none has a picture twice, and within an epoch some
-    pictures come several times and others not at all.
+    all ``n`` images. So all batches are full, none has an image twice, and within an epoch some
+    images come several times and others not at all.
 
     Source: yield_random_batch_samples of the original's nutszebra_sampling.py, as of March 2017.
 
@@ -20,7 +21,7 @@ class RandomBatches(dataset.Iterator):
           same.
 
     Args:
-        n (int): Number of pictures.
+        n (int): Number of images.
         batch_size (int): Indices in a batch.
         rng (numpy.random.RandomState): Where the draws come from.
 
@@ -38,8 +39,10 @@ class RandomBatches(dataset.Iterator):
 
     def __init__(self, n, batch_size, rng):
         if not 1 <= batch_size <= n:
-            raise UserError('a batch of {} cannot be drawn from {} training pictures: '
-                            'it must be 1 to {}'.format(batch_size, n, n))
+            raise UserError(
+                f'a batch of {batch_size} cannot be drawn from {n} training images: '
+                f'it must be 1 to {n}'
+            )
         self.n = n
         self.batch_size = batch_size
         self.iteration = 0
@@ -68,7 +71,7 @@ class RandomBatches(dataset.Iterator):
     def __next__(self):
         """Return the next batch, int64 (B,). It never ends."""
         self.iteration += 1
-        return self._rng.permutation(self.n)[:self.batch_size].astype(np.int64)
+        return self._rng.permutation(self.n)[: self.batch_size].astype(np.int64)
 
     next = __next__
 
@@ -76,14 +79,15 @@ class RandomBatches(dataset.Iterator):
         """Save or load how far it has come, with the exact state of its generator.
 
         Raises:
-            UserError: If what is loaded was saved with another number of pictures or batch size.
+            UserError: If what is loaded was saved with another number of images or batch size.
         """
         for name in ('n', 'batch_size'):
             value = int(serializer(name, getattr(self, name)))
             if value != getattr(self, name):
                 raise UserError(
-                    'cannot resume: the run was saved with {} = {} and this one has {}; give it '
-                    'the same data and batch size'.format(name, value, getattr(self, name)))
+                    f'cannot resume: the run was saved with {name} = {value} and this one has {getattr(self, name)}; give it '
+                    'the same data and batch size'
+                )
         self.iteration = int(serializer('iteration', self.iteration))
         serialize_rng(serializer['rng'], self._rng)
 
@@ -100,5 +104,6 @@ def serialize_rng(serializer, rng):
     position = serializer('position', position)
     has_gauss = serializer('has_gauss', has_gauss)
     gauss = serializer('gauss', gauss)
-    rng.set_state((name, np.asarray(key, dtype=np.uint32), int(position), int(has_gauss),
-                   float(gauss)))
+    rng.set_state(
+        (name, np.asarray(key, dtype=np.uint32), int(position), int(has_gauss), float(gauss))
+    )

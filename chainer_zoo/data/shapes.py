@@ -1,17 +1,18 @@
-"""The built-in pictures: ten drawn shapes, to try things out without a network.
+"""The built-in images: ten drawn shapes, to try things out without a network.
 
-Each picture, 32x32 and in colour, shows one shape on a shaded background, with small clutter behind
+Each image, 32x32 and in colour, shows one shape on a shaded background, with small clutter behind
 and before it and noise over all. It is lighter than what lies behind it; its place, size,
 proportions, angle (up to 34 degrees either way) and colour are random. The class is the shape alone:
 a linear classifier gets a quarter right, a small ResNeXt four fifths after three epochs.
 """
+
 import numpy as np
 
 from chainer_zoo.data.dataset import Dataset
 from chainer_zoo.errors import UserError
 
 _SIZE = 32
-_CHUNK = 512  # pictures drawn at a time, so that the working memory stays small
+_CHUNK = 512  # images drawn at a time, so that the working memory stays small
 
 
 def _box(u, v, width, height):
@@ -60,8 +61,10 @@ _SHAPES = (
     ('star', _star),
     ('crescent', lambda u, v: np.maximum(_disc(u, v, 0.9), -_disc(u - 0.5, v, 0.75))),
     ('heart', _heart),
-    ('corner', lambda u, v: np.minimum(_box(u + 0.55, v, 0.28, 0.85),
-                                       _box(u, v - 0.55, 0.83, 0.28))),
+    (
+        'corner',
+        lambda u, v: np.minimum(_box(u + 0.55, v, 0.28, 0.85), _box(u, v - 0.55, 0.83, 0.28)),
+    ),
 )
 LABEL_NAMES = tuple(name for name, _ in _SHAPES)
 
@@ -70,22 +73,27 @@ def read(train=5000, test=1000, seed=0):
     """Draw the set.
 
     Args:
-        train (int): Pictures to train with. All classes come equally often, give or take one.
-        test (int): Pictures to test with. They do not depend on how many there are to train with.
-        seed (int): Another seed draws other pictures of the same kind.
+        train (int): Images to train with. All classes come equally often, give or take one.
+        test (int): Images to test with. They do not depend on how many there are to train with.
+        seed (int): Another seed draws other images of the same kind.
 
     Returns:
-        Dataset: 32x32 pictures in random order. The same arguments draw the same pictures.
+        Dataset: 32x32 images in random order. The same arguments draw the same images.
 
     Raises:
-        UserError: If a number of pictures is below 1.
+        UserError: If a number of images is below 1.
     """
     if train < 1 or test < 1:
-        raise UserError('cannot draw {} pictures to train and {} to test with: at least 1 of each '
-                        'is needed'.format(train, test))
-    return Dataset(*_draw(train, np.random.RandomState([seed, 0])),
-                   *_draw(test, np.random.RandomState([seed, 1])),
-                   LABEL_NAMES, 'built-in drawn shapes (seed {})'.format(seed))
+        raise UserError(
+            f'cannot draw {train} images to train and {test} to test with: at least 1 of each '
+            'is needed'
+        )
+    return Dataset(
+        *_draw(train, np.random.RandomState([seed, 0])),
+        *_draw(test, np.random.RandomState([seed, 1])),
+        LABEL_NAMES,
+        f'built-in drawn shapes (seed {seed})',
+    )
 
 
 def _draw(n, rng):
@@ -93,7 +101,7 @@ def _draw(n, rng):
     y = rng.permutation(np.arange(n) % len(_SHAPES)).astype(np.int32)
     x = np.empty((n, 3, _SIZE, _SIZE), dtype=np.uint8)
     for i in range(0, n, _CHUNK):
-        x[i:i + _CHUNK] = _draw_chunk(y[i:i + _CHUNK], rng)
+        x[i : i + _CHUNK] = _draw_chunk(y[i : i + _CHUNK], rng)
     return x, y
 
 

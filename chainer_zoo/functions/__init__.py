@@ -1,18 +1,25 @@
 """What Chainer lacks: reproducible noise, shortcuts without zeros, layers in sequence."""
-from chainer_zoo.functions import noise  # NOQA
-from chainer_zoo.functions.depthwise_convolution import depthwise_convolution  # NOQA
-from chainer_zoo.functions.drop_path import drop_path  # NOQA
-from chainer_zoo.functions.drop_path import expected  # NOQA
-from chainer_zoo.functions.drop_path import separated_drop_path  # NOQA
-from chainer_zoo.functions.drop_path import survives  # NOQA
-from chainer_zoo.functions.dropout import dropout  # NOQA
-from chainer_zoo.functions.sequence import bn_relu  # NOQA
-from chainer_zoo.functions.sequence import grow  # NOQA
-from chainer_zoo.functions.sequence import has_hooks  # NOQA
-from chainer_zoo.functions.sequence import in_parallel  # NOQA
-from chainer_zoo.functions.sequence import in_sequence  # NOQA
-from chainer_zoo.functions.sequence import Join  # NOQA
-from chainer_zoo.functions.shortcut import residual_add  # NOQA
-from chainer_zoo.functions.shortcut import Skip  # NOQA
-from chainer_zoo.functions.shortcut import shortcut  # NOQA
-from chainer_zoo.functions.swapout import swapout  # NOQA
+
+from chainer_zoo.functions import noise
+from chainer_zoo.functions.depthwise_convolution import depthwise_convolution
+from chainer_zoo.functions.drop_path import drop_path
+from chainer_zoo.functions.drop_path import expected
+from chainer_zoo.functions.drop_path import separated_drop_path
+from chainer_zoo.functions.drop_path import survives
+from chainer_zoo.functions.dropout import dropout
+from chainer_zoo.functions.shortcut import residual_add
+from chainer_zoo.functions.shortcut import shortcut
+from chainer_zoo.functions.swapout import swapout
+
+__all__ = [
+    'depthwise_convolution',
+    'drop_path',
+    'dropout',
+    'expected',
+    'noise',
+    'residual_add',
+    'separated_drop_path',
+    'shortcut',
+    'survives',
+    'swapout',
+]

@@ -1,12 +1,12 @@
 """What the functions of this package share about arrays and number formats."""
-import numpy as np
 
+import numpy as np
 from chainer import backend
 
 #: CUDA for arithmetic in the format that a value is computed in: float for float16 and float,
 #: double for double. The intrinsics round each step, as NumPy does, where the compiler would
 #: otherwise join a product and a sum.
-source = '''
+source = """
 template <typename T> struct computed { typedef float type; };
 template <> struct computed<double> { typedef double type; };
 
@@ -14,7 +14,7 @@ __device__ __forceinline__ float times(float a, float b) { return __fmul_rn(a, b
 __device__ __forceinline__ double times(double a, double b) { return __dmul_rn(a, b); }
 __device__ __forceinline__ float plus(float a, float b) { return __fadd_rn(a, b); }
 __device__ __forceinline__ double plus(double a, double b) { return __dadd_rn(a, b); }
-'''
+"""
 
 
 def computed(dtype):

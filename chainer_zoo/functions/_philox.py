@@ -13,6 +13,7 @@ element, so that whoever needs it again, on whatever device, computes it again:
 
 :data:`source` is the same in CUDA; a kernel computes one block and serves eight lanes with it.
 """
+
 import numpy as np
 
 from chainer_zoo import threads
@@ -23,7 +24,7 @@ LANES = 8
 # Elements that the CPU handles at a time: the lanes and factors stay in the cache.
 _CHUNK = 1 << 16
 
-source = '''
+source = """
 // One round: two 64 x 64 bit products mix the counter, the key enters by exclusive or.
 __device__ __forceinline__ void philox_round(
         unsigned long long (&c)[4], unsigned long long k0, unsigned long long k1) {
@@ -62,7 +63,7 @@ __device__ __forceinline__ unsigned int philox_lane(
         const unsigned long long (&words)[4], int lane) {
     return static_cast<unsigned int>(words[lane >> 1] >> ((lane & 1) * 32));
 }
-'''
+"""
 
 
 def threshold(ratio):
@@ -74,7 +75,7 @@ def threshold(ratio):
     Returns:
         int: in [0, 2**32].
     """
-    return int(round(ratio * 2.0 ** 32))
+    return int(round(ratio * 2.0**32))
 
 
 def words(key, block, count):
@@ -106,7 +107,7 @@ def lanes(key, start, count):
     """
     block, skip = divmod(start, LANES)
     found = words(key, block, (skip + count + 1) // 2).astype('<u8', copy=False).view('<u4')
-    return found[skip:skip + count]
+    return found[skip : skip + count]
 
 
 def kept(lane, drop):
@@ -119,7 +120,7 @@ def kept(lane, drop):
     Returns:
         numpy.ndarray: bool, of the same shape.
     """
-    if drop > 0xffffffff:
+    if drop > 0xFFFFFFFF:
         return np.zeros(lane.shape, bool)
     return lane >= np.uint32(drop)
 
@@ -135,8 +136,10 @@ def chunks(shape):
     """
     row = int(np.prod(shape[1:], dtype=np.int64))
     step = max(1, _CHUNK // max(1, row))
-    return [(slice(start, min(shape[0], start + step)), start * row)
-            for start in range(0, shape[0], step)]
+    return [
+        (slice(start, min(shape[0], start + step)), start * row)
+        for start in range(0, shape[0], step)
+    ]
 
 
 def for_chunks(shape, work):
@@ -149,4 +152,5 @@ def for_chunks(shape, work):
     def work_on(some):
         for rows, start in pieces[some]:
             work(rows, start)
+
     threads.each(threads.cut(len(pieces), min(threads.limit(), len(pieces) // 4)), work_on)

@@ -1,10 +1,11 @@
 """Stochastic depth: residual branches that are dropped at random (Huang et al., 2016)."""
+
 import chainer
+import numpy as np
 from chainer import backend
 from chainer import function_node
 from chainer.backends import cuda
 from chainer.utils import type_check
-import numpy as np
 
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import _array
@@ -21,10 +22,10 @@ from chainer_zoo.functions.shortcut import shortcut_grad
 from chainer_zoo.functions.shortcut import strided
 
 
-class _PictureMask(function_node.FunctionNode):
-    """What drop-path for each picture and its gradient share: which branches survive.
+class _ImageMask(function_node.FunctionNode):
+    """What drop-path for each image and its gradient share: which branches survive.
 
-    Picture b and group g of G have lane b * G + g of one draw.
+    Image b and group g of G have lane b * G + g of one draw.
 
     Args:
         p (float): survival probability.
@@ -33,7 +34,7 @@ class _PictureMask(function_node.FunctionNode):
     """
 
     def __init__(self, p, split, key):
-        super(_PictureMask, self).__init__()
+        super().__init__()
         self.p = p
         self.split = split
         self.key = key
@@ -43,20 +44,21 @@ class _PictureMask(function_node.FunctionNode):
         return 1 if self.split is None else 2
 
     def mask_cpu(self, h):
-        """Return 0 or 1 for each picture and channel of h, (B, C_h, 1, 1)."""
+        """Return 0 or 1 for each image and channel of h, (B, C_h, 1, 1)."""
         lanes = _philox.lanes(self.key, 0, h.shape[0] * self.groups)
         kept = _philox.kept(lanes, _philox.threshold(1 - self.p)).reshape(-1, self.groups)
         split = h.shape[1] if self.split is None else self.split
-        mask = np.repeat(kept, [split, h.shape[1] - split][:self.groups], axis=1)
+        mask = np.repeat(kept, [split, h.shape[1] - split][: self.groups], axis=1)
         return mask[:, :, None, None].astype(_array.computed(h.dtype))
 
     def mask_gpu(self, h):
-        """Return 0 or 1 for each picture and group, (B * G,); the kernels need no larger one."""
+        """Return 0 or 1 for each image and group, (B * G,); the kernels need no larger one."""
         mask = backend.get_array_module(h).empty(h.shape[0] * self.groups, h.dtype)
         size = mask.size
         cuda.elementwise(
-            'uint64 seed, uint64 draw, uint64 drop, int64 size', 'raw T mask',
-            '''
+            'uint64 seed, uint64 draw, uint64 drop, int64 size',
+            'raw T mask',
+            """
             unsigned long long words[4];
             philox_block(seed, draw, i, words);
             for (int lane = 0; lane < 8; ++lane) {
@@ -65,15 +67,22 @@ class _PictureMask(function_node.FunctionNode):
                     mask[e] = T(philox_lane(words, lane) < drop ? 0 : 1);
                 }
             }
-            ''',
-            'picture_mask', preamble=_philox.source,
-        )(self.key[0], self.key[1], _philox.threshold(1 - self.p), size, mask,
-          size=-(-size // _philox.LANES))
+            """,
+            'image_mask',
+            preamble=_philox.source,
+        )(
+            self.key[0],
+            self.key[1],
+            _philox.threshold(1 - self.p),
+            size,
+            mask,
+            size=-(-size // _philox.LANES),
+        )
         return mask
 
 
-class DropPath(_PictureMask):
-    """m h + shortcut(x), m 0 or 1 for each picture (and group of channels).
+class DropPath(_ImageMask):
+    """m h + shortcut(x), m 0 or 1 for each image (and group of channels).
 
     Args:
         p (float): survival probability.
@@ -83,7 +92,7 @@ class DropPath(_PictureMask):
     """
 
     def __init__(self, p, split, stride, key):
-        super(DropPath, self).__init__(p, split, key)
+        super().__init__(p, split, key)
         self.stride = stride
 
     def check_type_forward(self, in_types):
@@ -97,48 +106,60 @@ class DropPath(_PictureMask):
         h, x = inputs
         y = self._empty(h, x)
         add_scaled(y, h, strided(x, self.stride), self.mask_cpu(h), 0)
-        return y,
+        return (y,)
 
     def forward_gpu(self, inputs):
         h, x = inputs
         y = self._empty(h, x)
         place_kernel(
             'raw T h, raw T x, raw T mask, index groups, index split, index channels_h, '
-            'index channels_x, index stride', 'T y',
-            '''
+            'index channels_x, index stride',
+            'T y',
+            """
             typedef computed<T>::type C;
             C value = C(0);
             if (channel < channels_h) {
-                const ptrdiff_t at[] = {picture, channel, row, column};
+                const ptrdiff_t at[] = {image, channel, row, column};
                 const I group = groups == 2 && channel >= split ? 1 : 0;
-                const C factor = static_cast<C>(mask[picture * groups + group]);
+                const C factor = static_cast<C>(mask[image * groups + group]);
                 value = times(static_cast<C>(h[at]), factor);
             }
             if (channel < channels_x) {
-                const ptrdiff_t at[] = {picture, channel, row * stride, column * stride};
+                const ptrdiff_t at[] = {image, channel, row * stride, column * stride};
                 const C skip = static_cast<C>(x[at]);
                 value = channel < channels_h ? plus(value, skip) : skip;
             }
             y = static_cast<T>(value);
-            ''',
-            'drop_path_fwd', (h, x, y), _array.source,
-        )(h, x, self.mask_gpu(h), self.groups, self.split or 0, h.shape[1], x.shape[1],
-          self.stride, *y.shape[1:] + (y,))
-        return y,
+            """,
+            'drop_path_fwd',
+            (h, x, y),
+            _array.source,
+        )(
+            h,
+            x,
+            self.mask_gpu(h),
+            self.groups,
+            self.split or 0,
+            h.shape[1],
+            x.shape[1],
+            self.stride,
+            *y.shape[1:] + (y,),
+        )
+        return (y,)
 
     def backward(self, indexes, grad_outputs):
-        gy, = grad_outputs
+        (gy,) = grad_outputs
         h, x = self.inputs
         grads = []
         if 0 in indexes:
             gh = channel_slice(gy, 0, h.shape[1])
-            grads.extend(MaskPictures(self.p, self.split, self.key).apply((gh,)))
+            grads.extend(MaskImages(self.p, self.split, self.key).apply((gh,)))
         if 1 in indexes:
             grads.append(shortcut_grad(gy, x.shape, self.stride))
         return grads
 
 
-class MaskPictures(_PictureMask):
+class MaskImages(_ImageMask):
     """m h: linear in h and its own transpose, so its backward is itself with the same key."""
 
     def check_type_forward(self, in_types):
@@ -146,29 +167,32 @@ class MaskPictures(_PictureMask):
         type_check.expect(in_types[0].dtype.kind == 'f', in_types[0].ndim == 4)
 
     def forward_cpu(self, inputs):
-        h, = inputs
+        (h,) = inputs
         y = _array.empty(h)
         np.multiply(h, self.mask_cpu(h), out=y, casting='same_kind')
-        return y,
+        return (y,)
 
     def forward_gpu(self, inputs):
-        h, = inputs
+        (h,) = inputs
         y = _array.empty(h)
         place_kernel(
-            'raw T h, raw T mask, index groups, index split', 'T y',
-            '''
+            'raw T h, raw T mask, index groups, index split',
+            'T y',
+            """
             typedef computed<T>::type C;
-            const ptrdiff_t at[] = {picture, channel, row, column};
+            const ptrdiff_t at[] = {image, channel, row, column};
             const I group = groups == 2 && channel >= split ? 1 : 0;
-            const C factor = static_cast<C>(mask[picture * groups + group]);
+            const C factor = static_cast<C>(mask[image * groups + group]);
             y = static_cast<T>(times(static_cast<C>(h[at]), factor));
-            ''',
-            'mask_pictures', (h, y), _array.source,
+            """,
+            'mask_images',
+            (h, y),
+            _array.source,
         )(h, self.mask_gpu(h), self.groups, self.split or 0, *y.shape[1:] + (y,))
-        return y,
+        return (y,)
 
     def backward(self, indexes, grad_outputs):
-        return MaskPictures(self.p, self.split, self.key).apply(grad_outputs)
+        return MaskImages(self.p, self.split, self.key).apply(grad_outputs)
 
 
 def survives(p):
@@ -202,10 +226,10 @@ def expected(p):
     return 1.0 if chainer.config.train else p
 
 
-def drop_path(h, x, p, stride=1, per_picture=False):
+def drop_path(h, x, p, stride=1, per_image=False):
     """Residual add whose branch ``h`` survives with probability ``p``, in one pass.
 
-    The whole batch shares one draw, or each picture has its own. Where the branch is dropped the
+    The whole batch shares one draw, or each image has its own. Where the branch is dropped the
     shortcut goes on alone; the result's shape does not depend on the draw. In test mode the branch
     is multiplied by ``p``; in training mode without noise it is kept as it is. float16 is computed
     in float32.
@@ -215,7 +239,7 @@ def drop_path(h, x, p, stride=1, per_picture=False):
         x (:class:`~chainer.Variable`): the block's input, float (B, C_x, H * stride, W * stride).
         p (float): survival probability in [0, 1].
         stride (int): the shortcut takes every ``stride``-th pixel.
-        per_picture (bool): one draw for each picture instead of one for the batch.
+        per_image (bool): one draw for each image instead of one for the batch.
 
     Returns:
         :class:`~chainer.Variable`: float (B, max(C_h, C_x), H, W).
@@ -227,15 +251,15 @@ def drop_path(h, x, p, stride=1, per_picture=False):
     check_stride(stride)
     if not noise.is_on():
         return residual_add(h, x, stride, expected(p))
-    if per_picture:
-        y, = DropPath(p, None, stride, noise.generator.next_key()).apply((h, x))
+    if per_image:
+        (y,) = DropPath(p, None, stride, noise.generator.next_key()).apply((h, x))
         return y
     if survives(p):
         return residual_add(h, x, stride)
     return shortcut(x, max(h.shape[1], x.shape[1]), stride)
 
 
-def separated_drop_path(h, x, p, split, stride=1, per_picture=False):
+def separated_drop_path(h, x, p, split, stride=1, per_image=False):
     """Residual add whose branch has two groups of channels that are dropped independently.
 
     As in PyramidNet with separated stochastic depth (Yamada et al., 2016): the first ``split``
@@ -247,7 +271,7 @@ def separated_drop_path(h, x, p, split, stride=1, per_picture=False):
         p (float): survival probability of each group, in [0, 1].
         split (int): the number of channels in the first group, 0 < split < C_h.
         stride (int): the shortcut takes every ``stride``-th pixel.
-        per_picture (bool): one draw a group for each picture instead of one for the batch.
+        per_image (bool): one draw a group for each image instead of one for the batch.
 
     Returns:
         :class:`~chainer.Variable`: float (B, max(C_h, C_x), H, W).
@@ -259,12 +283,13 @@ def separated_drop_path(h, x, p, split, stride=1, per_picture=False):
     noise.check_probability('the survival probability', p)
     check_stride(stride)
     if not 0 < split < h.shape[1]:
-        raise UserError('the first group has {} of {} channels: give a number between'.format(
-            split, h.shape[1]))
+        raise UserError(
+            f'the first group has {split} of {h.shape[1]} channels: give a number between'
+        )
     if not noise.is_on():
         return residual_add(h, x, stride, expected(p))
-    if per_picture:
-        y, = DropPath(p, split, stride, noise.generator.next_key()).apply((h, x))
+    if per_image:
+        (y,) = DropPath(p, split, stride, noise.generator.next_key()).apply((h, x))
         return y
     old, added = survives(p), survives(p)
     channels = max(h.shape[1], x.shape[1])

@@ -1,9 +1,10 @@
 """Dropout without a stored mask (Srivastava et al., 2014)."""
+
 import chainer
+import numpy as np
 from chainer import function_node
 from chainer.backends import cuda
 from chainer.utils import type_check
-import numpy as np
 
 from chainer_zoo.functions import _array
 from chainer_zoo.functions import _philox
@@ -21,7 +22,7 @@ class Dropout(function_node.FunctionNode):
     """
 
     def __init__(self, ratio, key):
-        super(Dropout, self).__init__()
+        super().__init__()
         self.ratio = ratio
         self.key = key
 
@@ -30,7 +31,7 @@ class Dropout(function_node.FunctionNode):
         type_check.expect(in_types[0].dtype.kind == 'f', in_types[0].ndim > 0)
 
     def forward_cpu(self, inputs):
-        x, = inputs
+        (x,) = inputs
         y = _array.empty(x)
         computed = _array.computed(x.dtype)
         drop = _philox.threshold(self.ratio)
@@ -45,15 +46,15 @@ class Dropout(function_node.FunctionNode):
             np.multiply(x[rows], factor, out=y[rows], dtype=computed, casting='same_kind')
 
         _philox.for_chunks(x.shape, work)
-        return y,
+        return (y,)
 
     def forward_gpu(self, inputs):
-        x, = inputs
+        (x,) = inputs
         y = _array.empty(x)
         cuda.elementwise(
             'raw T x, uint64 seed, uint64 draw, uint64 drop, float64 scale, int64 size',
             'raw T y',
-            '''
+            """
             typedef computed<T>::type C;
             unsigned long long words[4];
             philox_block(seed, draw, i, words);
@@ -66,11 +67,20 @@ class Dropout(function_node.FunctionNode):
                     y[e] = static_cast<T>(times(static_cast<C>(x[e]), factor));
                 }
             }
-            ''',
-            'dropout_counted', preamble=_array.source + _philox.source,
-        )(x, self.key[0], self.key[1], _philox.threshold(self.ratio), 1 / (1 - self.ratio),
-          x.size, y, size=-(-x.size // _philox.LANES))
-        return y,
+            """,
+            'dropout_counted',
+            preamble=_array.source + _philox.source,
+        )(
+            x,
+            self.key[0],
+            self.key[1],
+            _philox.threshold(self.ratio),
+            1 / (1 - self.ratio),
+            x.size,
+            y,
+            size=-(-x.size // _philox.LANES),
+        )
+        return (y,)
 
     def backward(self, indexes, grad_outputs):
         return Dropout(self.ratio, self.key).apply(grad_outputs)
@@ -95,5 +105,5 @@ def dropout(x, ratio):
     noise.check_probability('the dropout ratio', ratio, below_one=True)
     if not noise.is_on() or ratio == 0:
         return chainer.as_variable(x)
-    y, = Dropout(ratio, noise.generator.next_key()).apply((x,))
+    (y,) = Dropout(ratio, noise.generator.next_key()).apply((x,))
     return y

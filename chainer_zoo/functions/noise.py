@@ -4,6 +4,7 @@ Each use of noise takes the next *draw number*. What it draws is a function of t
 and the element's index (:mod:`chainer_zoo.functions._philox`), so backward computes a mask again
 instead of keeping it, a run repeats exactly from its seed, and a snapshot needs two integers.
 """
+
 import contextlib
 import operator
 import threading
@@ -51,11 +52,14 @@ def check_probability(name, value, below_one=False):
         ~chainer_zoo.errors.UserError: if it is not.
     """
     if not 0 <= value <= 1 or (below_one and value == 1):
-        raise UserError('{} is {}: give a number from 0 to 1{}'.format(
-            name, value, ', less than 1' if below_one else ''))
+        raise UserError(
+            '{} is {}: give a number from 0 to 1{}'.format(
+                name, value, ', less than 1' if below_one else ''
+            )
+        )
 
 
-class NoiseGenerator(object):
+class NoiseGenerator:
     """The source of a model's random numbers: a seed and the number of the next draw.
 
     Threads may share it: a lock hands out each draw number once, so no two uses of noise ever see
@@ -98,8 +102,8 @@ class NoiseGenerator(object):
         Returns:
             float: in [0, 1), a multiple of 2**-53.
         """
-        word, = _philox.words(self.next_key(), 0, 1)
-        return (int(word) >> 11) * 2.0 ** -53
+        (word,) = _philox.words(self.next_key(), 0, 1)
+        return (int(word) >> 11) * 2.0**-53
 
     def state(self):
         """Return (seed, next draw number), for :meth:`restore`."""
@@ -117,9 +121,10 @@ class NoiseGenerator(object):
         """
         seed, draw = (operator.index(value) for value in state)
         for name, value in (('seed', seed), ('draw number', draw)):
-            if not 0 <= value < 2 ** 64:
-                raise UserError('the noise {} is {}: give a whole number from 0 to 2**64 - 1'
-                                .format(name, value))
+            if not 0 <= value < 2**64:
+                raise UserError(
+                    f'the noise {name} is {value}: give a whole number from 0 to 2**64 - 1'
+                )
         with self._lock:
             self._seed, self._draw = seed, draw
 

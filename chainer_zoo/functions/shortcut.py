@@ -1,23 +1,24 @@
 """Shortcuts that skip pixels and append zero channels, without an array of zeros."""
+
 import chainer
+import numpy as np
 from chainer import function_node
 from chainer.backends import cuda
 from chainer.utils import type_check
-import numpy as np
 
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import _array
 
 # Where element i of the result (B, C, H, W) stands.
-_PLACE = '''
+_PLACE = """
 I rest = static_cast<I>(i);
 const I column = rest % width;
 rest /= width;
 const I row = rest % height;
 rest /= height;
 const I channel = rest % channels;
-const I picture = rest / channels;
-'''
+const I image = rest / channels;
+"""
 
 
 def strided(x, stride):
@@ -31,7 +32,7 @@ def strided_size(size, stride):
 
 
 def place_kernel(ins, out, operation, name, arrays, preamble=''):
-    """Return the kernel that computes element (picture, channel, row, column) of its result.
+    """Return the kernel that computes element (image, channel, row, column) of its result.
 
     Args:
         ins (str): its arguments, ahead of the result's channels, height and width.
@@ -43,10 +44,12 @@ def place_kernel(ins, out, operation, name, arrays, preamble=''):
     """
     index = _array.index_type(*arrays)
     return cuda.elementwise(
-        ins.replace('index ', index + ' ')
-        + ', {0} channels, {0} height, {0} width'.format(index),
-        out, 'typedef {} I;'.format({'int32': 'int', 'int64': 'long long'}[index])
-        + _PLACE + operation, name, preamble=preamble)
+        ins.replace('index ', index + ' ') + f', {index} channels, {index} height, {index} width',
+        out,
+        'typedef {} I;'.format({'int32': 'int', 'int64': 'long long'}[index]) + _PLACE + operation,
+        name,
+        preamble=preamble,
+    )
 
 
 class Shortcut(function_node.FunctionNode):
@@ -58,13 +61,13 @@ class Shortcut(function_node.FunctionNode):
     """
 
     def __init__(self, channels, stride=1):
-        super(Shortcut, self).__init__()
+        super().__init__()
         self.channels = channels
         self.stride = stride
 
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('x',))
-        x, = in_types
+        (x,) = in_types
         type_check.expect(x.dtype.kind == 'f', x.ndim == 4, x.shape[1] <= self.channels)
 
     def _empty(self, x):
@@ -72,31 +75,33 @@ class Shortcut(function_node.FunctionNode):
         return _array.empty(x, (x.shape[0], self.channels, height, width))
 
     def forward_cpu(self, inputs):
-        x, = inputs
+        (x,) = inputs
         y = self._empty(x)
-        y[:, :x.shape[1]] = strided(x, self.stride)
-        y[:, x.shape[1]:] = 0
-        return y,
+        y[:, : x.shape[1]] = strided(x, self.stride)
+        y[:, x.shape[1] :] = 0
+        return (y,)
 
     def forward_gpu(self, inputs):
-        x, = inputs
+        (x,) = inputs
         y = self._empty(x)
         place_kernel(
-            'raw T x, index channels_x, index stride', 'T y',
-            '''
+            'raw T x, index channels_x, index stride',
+            'T y',
+            """
             T value = T(0);
             if (channel < channels_x) {
-                const ptrdiff_t at[] = {picture, channel, row * stride, column * stride};
+                const ptrdiff_t at[] = {image, channel, row * stride, column * stride};
                 value = x[at];
             }
             y = value;
-            ''',
-            'shortcut_fwd', (x, y),
+            """,
+            'shortcut_fwd',
+            (x, y),
         )(x, x.shape[1], self.stride, *y.shape[1:] + (y,))
-        return y,
+        return (y,)
 
     def backward(self, indexes, grad_outputs):
-        return shortcut_grad(grad_outputs[0], self.inputs[0].shape, self.stride),
+        return (shortcut_grad(grad_outputs[0], self.inputs[0].shape, self.stride),)
 
 
 class ShortcutGrad(function_node.FunctionNode):
@@ -108,38 +113,40 @@ class ShortcutGrad(function_node.FunctionNode):
     """
 
     def __init__(self, in_shape, stride):
-        super(ShortcutGrad, self).__init__()
+        super().__init__()
         self.in_shape = in_shape
         self.stride = stride
 
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('gy',))
-        gy, = in_types
+        (gy,) = in_types
         type_check.expect(gy.dtype.kind == 'f', gy.ndim == 4, gy.shape[1] >= self.in_shape[1])
 
     def forward_cpu(self, inputs):
-        gy, = inputs
+        (gy,) = inputs
         gx = _array.empty(gy, self.in_shape)
         gx[...] = 0
-        strided(gx, self.stride)[...] = gy[:, :self.in_shape[1]]
-        return gx,
+        strided(gx, self.stride)[...] = gy[:, : self.in_shape[1]]
+        return (gx,)
 
     def forward_gpu(self, inputs):
-        gy, = inputs
+        (gy,) = inputs
         gx = _array.empty(gy, self.in_shape)
         place_kernel(
-            'raw T gy, index stride', 'T gx',
-            '''
+            'raw T gy, index stride',
+            'T gx',
+            """
             T value = T(0);
             if (row % stride == 0 && column % stride == 0) {
-                const ptrdiff_t at[] = {picture, channel, row / stride, column / stride};
+                const ptrdiff_t at[] = {image, channel, row / stride, column / stride};
                 value = gy[at];
             }
             gx = value;
-            ''',
-            'shortcut_bwd', (gy, gx),
+            """,
+            'shortcut_bwd',
+            (gy, gx),
         )(gy, self.stride, *gx.shape[1:] + (gx,))
-        return gx,
+        return (gx,)
 
     def backward(self, indexes, grad_outputs):
         return Shortcut(self.inputs[0].shape[1], self.stride).apply(grad_outputs)
@@ -155,7 +162,7 @@ class ResidualAdd(function_node.FunctionNode):
     """
 
     def __init__(self, stride=1, scale=1.0, offset=0):
-        super(ResidualAdd, self).__init__()
+        super().__init__()
         self.stride = stride
         self.scale = scale
         self.offset = offset
@@ -172,36 +179,38 @@ class ResidualAdd(function_node.FunctionNode):
         h, x = inputs
         y = self._empty(h, x)
         add_scaled(y, h, strided(x, self.stride), self.scale, self.offset)
-        return y,
+        return (y,)
 
     def forward_gpu(self, inputs):
         h, x = inputs
         y = self._empty(h, x)
         place_kernel(
             'raw T h, raw T x, float64 scale, index offset, index channels_h, index channels_x, '
-            'index stride', 'T y',
-            '''
+            'index stride',
+            'T y',
+            """
             typedef computed<T>::type C;
             C value = C(0);
             const bool branch = offset <= channel && channel < offset + channels_h;
             if (branch) {
-                const ptrdiff_t at[] = {picture, channel - offset, row, column};
+                const ptrdiff_t at[] = {image, channel - offset, row, column};
                 value = times(static_cast<C>(h[at]), static_cast<C>(scale));
             }
             if (channel < channels_x) {
-                const ptrdiff_t at[] = {picture, channel, row * stride, column * stride};
+                const ptrdiff_t at[] = {image, channel, row * stride, column * stride};
                 const C skip = static_cast<C>(x[at]);
                 value = branch ? plus(value, skip) : skip;
             }
             y = static_cast<T>(value);
-            ''',
-            'residual_add_fwd', (h, x, y), _array.source,
-        )(h, x, self.scale, self.offset, h.shape[1], x.shape[1], self.stride,
-          *y.shape[1:] + (y,))
-        return y,
+            """,
+            'residual_add_fwd',
+            (h, x, y),
+            _array.source,
+        )(h, x, self.scale, self.offset, h.shape[1], x.shape[1], self.stride, *y.shape[1:] + (y,))
+        return (y,)
 
     def backward(self, indexes, grad_outputs):
-        gy, = grad_outputs
+        (gy,) = grad_outputs
         h, x = self.inputs
         grads = []
         if 0 in indexes:
@@ -214,8 +223,9 @@ class ResidualAdd(function_node.FunctionNode):
 
 def check_branch(h, x, stride):
     """Check the types of a branch h and a shortcut's input x against each other."""
-    type_check.expect(h.dtype.kind == 'f', h.ndim == 4, x.dtype == h.dtype, x.ndim == 4,
-                      x.shape[0] == h.shape[0])
+    type_check.expect(
+        h.dtype.kind == 'f', h.ndim == 4, x.dtype == h.dtype, x.ndim == 4, x.shape[0] == h.shape[0]
+    )
     for axis in (2, 3):
         type_check.expect((x.shape[axis] + (stride - 1)) // stride == h.shape[axis])
 
@@ -233,17 +243,17 @@ def add_scaled(y, h, x, scale, offset):
     end = offset + h.shape[1]
     computed = _array.computed(h.dtype)
     shared = max(offset, min(x.shape[1], end))  # channels offset to shared have both terms
-    y[:, :min(offset, x.shape[1])] = x[:, :offset]
-    y[:, x.shape[1]:offset] = 0
+    y[:, : min(offset, x.shape[1])] = x[:, :offset]
+    y[:, x.shape[1] : offset] = 0
     y[:, end:] = x[:, end:]
     if np.isscalar(scale) and scale == 1:
-        np.add(h[:, :shared - offset], x[:, offset:shared], out=y[:, offset:shared])
-        y[:, shared:end] = h[:, shared - offset:]
+        np.add(h[:, : shared - offset], x[:, offset:shared], out=y[:, offset:shared])
+        y[:, shared:end] = h[:, shared - offset :]
         return
     # In place, unless the product needs more digits than y has.
     branch = y[:, offset:end] if y.dtype == computed else np.empty_like(h, computed)
     np.multiply(h, np.asarray(scale, computed), out=branch, dtype=computed)
-    branch[:, :shared - offset] += x[:, offset:shared]
+    branch[:, : shared - offset] += x[:, offset:shared]
     if branch.dtype != y.dtype:
         y[:, offset:end] = branch
 
@@ -257,14 +267,14 @@ def shortcut_grad(gy, in_shape, stride):
     """Return the gradient for a shortcut's input of shape ``in_shape``; a view for stride 1."""
     if stride == 1:
         return channel_slice(gy, 0, in_shape[1])
-    gx, = ShortcutGrad(in_shape, stride).apply((gy,))
+    (gx,) = ShortcutGrad(in_shape, stride).apply((gy,))
     return gx
 
 
 def check_stride(stride):
     """Raise :class:`~chainer_zoo.errors.UserError` unless ``stride`` is a whole number from 1."""
     if stride < 1 or stride != int(stride):
-        raise UserError('the stride is {}: give a whole number from 1'.format(stride))
+        raise UserError(f'the stride is {stride}: give a whole number from 1')
 
 
 def shortcut(x, channels, stride=1):
@@ -287,7 +297,7 @@ def shortcut(x, channels, stride=1):
     channels = max(channels, x.shape[1])
     if stride == 1 and channels == x.shape[1]:
         return chainer.as_variable(x)
-    y, = Shortcut(channels, stride).apply((x,))
+    (y,) = Shortcut(channels, stride).apply((x,))
     return y
 
 
@@ -314,28 +324,6 @@ def residual_add(h, x, stride=1, scale=1.0, offset=0):
     """
     check_stride(stride)
     if offset < 0:
-        raise UserError('the channel offset is {}: give a whole number from 0'.format(offset))
-    y, = ResidualAdd(stride, scale, offset).apply((h, x))
+        raise UserError(f'the channel offset is {offset}: give a whole number from 0')
+    (y,) = ResidualAdd(stride, scale, offset).apply((h, x))
     return y
-
-
-class Skip(object):
-    """:func:`residual_add` as a step of :func:`~chainer_zoo.functions.in_sequence`.
-
-    Args:
-        x (:class:`~chainer.Variable` or :ref:`ndarray`): the shortcut's input.
-        stride (int): as in :func:`residual_add`.
-        scale (float): as there.
-    """
-
-    def __init__(self, x, stride=1, scale=1.0):
-        self.x = chainer.as_variable(x)
-        self.stride = stride
-        self.scale = scale
-
-    def __call__(self, h):
-        return residual_add(h, self.x, self.stride, self.scale)
-
-    def is_sum(self, shape):
-        """Return whether it is a plain sum with a branch of ``shape``."""
-        return self.stride == 1 and self.scale == 1 and self.x.shape == shape

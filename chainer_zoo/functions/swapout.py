@@ -1,9 +1,10 @@
 """Swapout (Singh, Hoiem and Forsyth, 2016) without stored masks."""
+
 import chainer
+import numpy as np
 from chainer import function_node
 from chainer.backends import cuda
 from chainer.utils import type_check
-import numpy as np
 
 from chainer_zoo.functions import _array
 from chainer_zoo.functions import _philox
@@ -12,11 +13,13 @@ from chainer_zoo.functions import noise
 # Element e has two lanes: 2e for the mask of x, 2e + 1 for that of f. So a block serves 4 elements.
 _ELEMENTS = _philox.LANES // 2
 
-_KEY = 'uint64 seed, uint64 draw, uint64 drop1, uint64 drop2, float64 scale1, float64 scale2, ' \
-       'int64 size'
+_KEY = (
+    'uint64 seed, uint64 draw, uint64 drop1, uint64 drop2, float64 scale1, float64 scale2, '
+    'int64 size'
+)
 
 # A thread computes one block and handles its elements; {} is done for element e.
-_LOOP = '''
+_LOOP = """
 typedef computed<T>::type C;
 unsigned long long words[4];
 philox_block(seed, draw, i, words);
@@ -29,7 +32,7 @@ for (int k = 0; k < 4; ++k) {{
         {}
     }}
 }}
-'''
+"""
 
 
 class _Masked(function_node.FunctionNode):
@@ -42,7 +45,7 @@ class _Masked(function_node.FunctionNode):
     """
 
     def __init__(self, theta1, theta2, key):
-        super(_Masked, self).__init__()
+        super().__init__()
         self.thetas = theta1, theta2
         self.key = key
 
@@ -65,8 +68,13 @@ class _Masked(function_node.FunctionNode):
     def kernel_arguments(self, size):
         """Return what the kernels take after their arrays."""
         theta1, theta2 = self.thetas
-        return self.key + (_philox.threshold(theta1), _philox.threshold(theta2),
-                           1 / (1 - theta1), 1 / (1 - theta2), size)
+        return self.key + (
+            _philox.threshold(theta1),
+            _philox.threshold(theta2),
+            1 / (1 - theta1),
+            1 / (1 - theta2),
+            size,
+        )
 
 
 class Swapout(_Masked):
@@ -75,8 +83,7 @@ class Swapout(_Masked):
     def check_type_forward(self, in_types):
         type_check._argname(in_types, ('x', 'f'))
         x, f = in_types
-        type_check.expect(
-            x.dtype.kind == 'f', x.ndim > 0, f.dtype == x.dtype, f.shape == x.shape)
+        type_check.expect(x.dtype.kind == 'f', x.ndim > 0, f.dtype == x.dtype, f.shape == x.shape)
 
     def forward_cpu(self, inputs):
         x, f = inputs
@@ -89,18 +96,22 @@ class Swapout(_Masked):
             np.add(mask1, mask2, out=y[rows], dtype=computed, casting='same_kind')
 
         self.with_masks(y, work)
-        return y,
+        return (y,)
 
     def forward_gpu(self, inputs):
         x, f = inputs
         y = _array.empty(f)
         cuda.elementwise(
-            'raw T x, raw T f, ' + _KEY, 'raw T y',
-            _LOOP.format('y[e] = static_cast<T>(plus(times(static_cast<C>(x[e]), m1), '
-                         'times(static_cast<C>(f[e]), m2)));'),
-            'swapout_fwd', preamble=_array.source + _philox.source,
+            'raw T x, raw T f, ' + _KEY,
+            'raw T y',
+            _LOOP.format(
+                'y[e] = static_cast<T>(plus(times(static_cast<C>(x[e]), m1), '
+                'times(static_cast<C>(f[e]), m2)));'
+            ),
+            'swapout_fwd',
+            preamble=_array.source + _philox.source,
         )(x, f, *self.kernel_arguments(y.size) + (y,), size=-(-y.size // _ELEMENTS))
-        return y,
+        return (y,)
 
     def backward(self, indexes, grad_outputs):
         gx, gf = SwapoutGrad(*self.thetas + (self.key,)).apply(grad_outputs)
@@ -115,7 +126,7 @@ class SwapoutGrad(_Masked):
         type_check.expect(in_types[0].dtype.kind == 'f', in_types[0].ndim > 0)
 
     def forward_cpu(self, inputs):
-        gy, = inputs
+        (gy,) = inputs
         gx, gf = _array.empty(gy), _array.empty(gy)
         computed = _array.computed(gy.dtype)
 
@@ -127,14 +138,18 @@ class SwapoutGrad(_Masked):
         return gx, gf
 
     def forward_gpu(self, inputs):
-        gy, = inputs
+        (gy,) = inputs
         gx, gf = _array.empty(gy), _array.empty(gy)
         cuda.elementwise(
-            'raw T gy, ' + _KEY, 'raw T gx, raw T gf',
-            _LOOP.format('const C g = static_cast<C>(gy[e]); '
-                         'gx[e] = static_cast<T>(times(g, m1)); '
-                         'gf[e] = static_cast<T>(times(g, m2));'),
-            'swapout_bwd', preamble=_array.source + _philox.source,
+            'raw T gy, ' + _KEY,
+            'raw T gx, raw T gf',
+            _LOOP.format(
+                'const C g = static_cast<C>(gy[e]); '
+                'gx[e] = static_cast<T>(times(g, m1)); '
+                'gf[e] = static_cast<T>(times(g, m2));'
+            ),
+            'swapout_bwd',
+            preamble=_array.source + _philox.source,
         )(gy, *self.kernel_arguments(gy.size) + (gx, gf), size=-(-gy.size // _ELEMENTS))
         return gx, gf
 
@@ -149,7 +164,7 @@ class SwapoutGrad(_Masked):
 
 
 def swapout(x, f, theta1, theta2, sample=False):
-    """y = m1 x / (1 - theta1) + m2 f / (1 - theta2), each element with masks of its own.
+    """Y = m1 x / (1 - theta1) + m2 f / (1 - theta2), each element with masks of its own.
 
     So every element is one of 0, x, f and x + f at random (section 3 of the paper), scaled as
     dropout is. Without noise (test mode without ``sample``, or inside
@@ -172,5 +187,5 @@ def swapout(x, f, theta1, theta2, sample=False):
     noise.check_probability('theta2', theta2, below_one=True)
     if not noise.is_on(sample) or theta1 == theta2 == 0:
         return chainer.as_variable(x) + f
-    y, = Swapout(theta1, theta2, noise.generator.next_key()).apply((x, f))
+    (y,) = Swapout(theta1, theta2, noise.generator.next_key()).apply((x, f))
     return y

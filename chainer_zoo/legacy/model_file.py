@@ -7,6 +7,7 @@ the original (Chainer 1.24) and of this project have the same layout.
 Chainer's own ``load_npz`` ignores surplus arrays, broadcasts shapes and believes whatever sizes a file
 declares; none of this happens here.
 """
+
 import functools
 import io
 import operator
@@ -16,9 +17,9 @@ import zipfile
 import chainer
 import numpy as np
 
+from chainer_zoo import parameters
 from chainer_zoo.errors import UserError
 from chainer_zoo.files import write_whole
-from chainer_zoo.report import golden
 
 _HEADER = 4096  # bytes looked at for an array's header; NumPy writes 128 for all shapes that occur
 _NAMED = 3  # so many arrays are named in a message, the others are counted
@@ -84,17 +85,16 @@ def read(path, model):
 def _opened(path):
     """Open a zip file, or say in one line why it cannot be a model."""
     if path.is_dir():
-        raise UserError('{} is a folder; a model file (*.model) is expected'.format(path))
+        raise UserError(f'{path} is a folder; a model file (*.model) is expected')
     try:
         with open(str(path), 'rb') as file:
             start = file.read(4)
     except OSError as error:
-        raise UserError('cannot read {}: {}'.format(path, error.strerror)) from error
+        raise UserError(f'cannot read {path}: {error.strerror}') from error
     if not start:
-        raise UserError('{} is empty; a model file (*.model) is expected'.format(path))
+        raise UserError(f'{path} is empty; a model file (*.model) is expected')
     if start[:2] != b'PK':
-        raise UserError('{} is not a model file: those are npz files, as Chainer saves them'.format(
-            path))
+        raise UserError(f'{path} is not a model file: those are npz files, as Chainer saves them')
     try:
         return zipfile.ZipFile(str(path))
     except Exception as error:  # as above: whatever a damaged directory leads to
@@ -102,8 +102,9 @@ def _opened(path):
 
 
 def _damaged(path, error):
-    return UserError('{} is damaged or cut short ({}); take another copy of it'.format(
-        path, str(error).splitlines()[0] if str(error) else type(error).__name__))
+    return UserError(
+        f'{path} is damaged or cut short ({str(error).splitlines()[0] if str(error) else type(error).__name__}); take another copy of it'
+    )
 
 
 def _members(path, archive):
@@ -112,70 +113,105 @@ def _members(path, archive):
     for info in archive.infolist():
         name = info.filename
         if not name.endswith('.npy'):
-            raise UserError('{} is not a model file: it has a member {!r}, but only arrays (*.npy) '
-                            'are expected'.format(path, name))
+            raise UserError(
+                f'{path} is not a model file: it has a member {name!r}, but only arrays (*.npy) '
+                'are expected'
+            )
         if name[:-4] in members:
-            raise UserError('{} is damaged: it has {!r} twice'.format(path, name))
+            raise UserError(f'{path} is damaged: it has {name!r} twice')
         members[name[:-4]] = info
     return members
 
 
 def _read(path, archive, model):
-    needed = golden.arrays(model)
-    counters = {(link + '/' + _COUNTER).lstrip('/') for link, child in model.namedlinks()
-                if _COUNTER in child._persistent}
+    needed = parameters.arrays(model)
+    counters = {
+        (link + '/' + _COUNTER).lstrip('/')
+        for link, child in model.namedlinks()
+        if _COUNTER in child._persistent
+    }
     members = _members(path, archive)
     if any(key.startswith('updater/') for key in members):
-        raise UserError('{} is a snapshot of a whole run, which --resume takes; a model (*.model) is '
-                        'expected here (--load_model, -m)'.format(path))
+        raise UserError(
+            f'{path} is a snapshot of a whole run, which --resume takes; a model (*.model) is '
+            'expected here (--load_model, -m)'
+        )
     if {'t', 'epoch'} <= set(members):
-        raise UserError('{} is a file of an optimizer, which --load_optimizer (-o) takes; a model '
-                        '(*.model) is expected here (--load_model, -m)'.format(path))
+        raise UserError(
+            f'{path} is a file of an optimizer, which --load_optimizer (-o) takes; a model '
+            '(*.model) is expected here (--load_model, -m)'
+        )
     name = type(model).__name__
     missing = sorted(set(needed) - set(members))
     surplus = sorted(set(members) - set(needed) - counters)
     if missing or surplus:
-        raise UserError('{} is not a {} of these options: {}'.format(path, name, '; '.join(
-            '{} {}'.format(word, _some(keys))
-            for word, keys in (('missing', missing), ('surplus', surplus)) if keys)))
+        raise UserError(
+            '{} is not a {} of these options: {}'.format(
+                path,
+                name,
+                '; '.join(
+                    f'{word} {_some(keys)}'
+                    for word, keys in (('missing', missing), ('surplus', surplus))
+                    if keys
+                ),
+            )
+        )
 
     headers = {key: _header(archive, info) for key, info in members.items()}
-    wrong = ['{} {} where {} belongs'.format(key, headers[key].shape, needed[key].shape)
-             for key in sorted(needed) if headers[key].shape != needed[key].shape]
-    wrong += ['{} {} where one number belongs'.format(key, headers[key].shape)
-              for key in sorted(counters & set(members)) if headers[key].shape != ()]
+    wrong = [
+        f'{key} {headers[key].shape} where {needed[key].shape} belongs'
+        for key in sorted(needed)
+        if headers[key].shape != needed[key].shape
+    ]
+    wrong += [
+        f'{key} {headers[key].shape} where one number belongs'
+        for key in sorted(counters & set(members))
+        if headers[key].shape != ()
+    ]
     if wrong:
-        raise UserError('{} is not a {} of these options: wrong shape of {}'.format(
-            path, name, _some(wrong)))
-    wrong = ['{} ({} where {} belongs)'.format(key, headers[key].dtype, needed[key].dtype)
-             for key in sorted(needed) if headers[key].dtype != needed[key].dtype]
-    wrong += ['{} ({} where a whole number belongs)'.format(key, headers[key].dtype)
-              for key in sorted(counters & set(members)) if headers[key].dtype.kind not in 'iu']
+        raise UserError(f'{path} is not a {name} of these options: wrong shape of {_some(wrong)}')
+    wrong = [
+        f'{key} ({headers[key].dtype} where {needed[key].dtype} belongs)'
+        for key in sorted(needed)
+        if headers[key].dtype != needed[key].dtype
+    ]
+    wrong += [
+        f'{key} ({headers[key].dtype} where a whole number belongs)'
+        for key in sorted(counters & set(members))
+        if headers[key].dtype.kind not in 'iu'
+    ]
     if wrong:
-        raise UserError('{}: wrong type of {}'.format(path, _some(wrong)))
+        raise UserError(f'{path}: wrong type of {_some(wrong)}')
     # Shapes are right now, so this compares what is declared against what the model needs, before
     # anything large is decompressed: a small file that declares gigabytes costs nothing.
-    wrong = ['{} ({:,} bytes)'.format(key, members[key].file_size) for key in sorted(members)
-             if members[key].file_size != headers[key].bytes]
+    wrong = [
+        f'{key} ({members[key].file_size:,} bytes)'
+        for key in sorted(members)
+        if members[key].file_size != headers[key].bytes
+    ]
     if wrong:
-        raise UserError('{} is damaged or forged: more or fewer bytes than its shape needs in '
-                        '{}'.format(path, _some(wrong)))
+        raise UserError(
+            f'{path} is damaged or forged: more or fewer bytes than its shape needs in '
+            f'{_some(wrong)}'
+        )
 
     arrays = {}
     for key, info in members.items():
         with archive.open(info) as file:
             arrays[key] = np.lib.format.read_array(file, allow_pickle=False)
             if file.read(1):  # reading to the end is also what makes zipfile compare its checksum
-                raise ValueError('bytes after the array {}'.format(key))
-    bad = ['{} ({} of {} values)'.format(key, int((~np.isfinite(array)).sum()), array.size)
-           for key, array in sorted(arrays.items()) if not np.isfinite(array).all()]
+                raise ValueError(f'bytes after the array {key}')
+    bad = [
+        f'{key} ({int((~np.isfinite(array)).sum())} of {array.size} values)'
+        for key, array in sorted(arrays.items())
+        if not np.isfinite(array).all()
+    ]
     if bad:
-        raise UserError('{} has values that are not finite (NaN or infinite): {}'.format(
-            path, _some(bad)))
+        raise UserError(f'{path} has values that are not finite (NaN or infinite): {_some(bad)}')
     return arrays
 
 
-class _Header(object):
+class _Header:
     """What an array declares: ``shape``, ``dtype`` and the ``bytes`` it takes with its header."""
 
     def __init__(self, start):
@@ -189,7 +225,8 @@ class _Header(object):
         else:
             raise ValueError('unknown npy version {}.{}'.format(*version))
         self.bytes = file.tell() + self.dtype.itemsize * functools.reduce(
-            operator.mul, self.shape, 1)
+            operator.mul, self.shape, 1
+        )
 
 
 def _header(archive, info):
@@ -200,5 +237,5 @@ def _header(archive, info):
 def _some(names):
     """Name the first few and count them all."""
     shown = ', '.join(names[:_NAMED])
-    more = ' and {} more ({} in all)'.format(len(names) - _NAMED, len(names))
+    more = f' and {len(names) - _NAMED} more ({len(names)} in all)'
     return shown + (more if len(names) > _NAMED else '')

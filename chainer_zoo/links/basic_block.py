@@ -1,11 +1,12 @@
 """The residual block of two 3x3 convolutions with ReLU behind the sum."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import in_sequence
-from chainer_zoo.functions import Skip
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
+from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import Skip
 
 
 class BasicBlock(chainer.Chain):
@@ -22,7 +23,7 @@ class BasicBlock(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, stride=1):
-        super(BasicBlock, self).__init__()
+        super().__init__()
         self.stride = stride
         with self.init_scope():
             self.conv1 = Convolution2D(in_channels, out_channels, 3, 1, 1)
@@ -38,5 +39,13 @@ class BasicBlock(chainer.Chain):
             x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
             scale (float): factor of the branch, for blocks that survive by chance.
         """
-        return in_sequence(x, self.conv1, self.bn1, F.relu, self.conv2, self.bn2,
-                           Skip(x, self.stride, scale), F.relu)
+        return in_sequence(
+            x,
+            self.conv1,
+            self.bn1,
+            F.relu,
+            self.conv2,
+            self.bn2,
+            Skip(x, self.stride, scale),
+            F.relu,
+        )

@@ -1,4 +1,5 @@
 """Batch normalization as Chainer 1 starts it."""
+
 import chainer.links as L
 
 
@@ -14,7 +15,10 @@ class BatchNormalization(L.BatchNormalization):
     """
 
     def __init__(self, size):
-        super(BatchNormalization, self).__init__(
-            size, decay=0.9, eps=2e-5,
+        super().__init__(
+            size,
+            decay=0.9,
+            eps=2e-5,
             # as the original: Chainer 1 starts at 0, Chainer 7 would start at 1
-            initial_avg_var=0)
+            initial_avg_var=0,
+        )

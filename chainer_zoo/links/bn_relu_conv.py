@@ -1,11 +1,12 @@
 """Batch normalization, ReLU, convolution."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import has_hooks
-from chainer_zoo.functions import in_sequence
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
+from chainer_zoo.sequence import has_hooks
+from chainer_zoo.sequence import in_sequence
 
 
 class BNReLUConv(chainer.Chain):
@@ -15,7 +16,7 @@ class BNReLUConv(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1):
-        super(BNReLUConv, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.bn = BatchNormalization(in_channels)
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)

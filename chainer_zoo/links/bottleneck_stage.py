@@ -1,10 +1,11 @@
 """A stage of pre-activated bottlenecks."""
+
 import chainer
 
-from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import shortcut
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.bn_relu_conv import BNReLUConv
+from chainer_zoo.sequence import bn_relu
 
 
 class BottleneckStage(chainer.Chain):
@@ -21,27 +22,35 @@ class BottleneckStage(chainer.Chain):
     """
 
     def __init__(self, in_channels, width, stride, blocks):
-        super(BottleneckStage, self).__init__()
+        super().__init__()
         self.out_channels = 4 * width
         self.stride = stride
         self.blocks = blocks
         with self.init_scope():
             self.skip_bn = BatchNormalization(in_channels)
             for i in range(1, blocks + 1):
-                setattr(self, 'bn_relu_conv1_%d' % i, BNReLUConv(
-                    in_channels if i == 1 else self.out_channels, width, 1,
-                    stride if i == 1 else 1, 0))
+                setattr(
+                    self,
+                    'bn_relu_conv1_%d' % i,
+                    BNReLUConv(
+                        in_channels if i == 1 else self.out_channels,
+                        width,
+                        1,
+                        stride if i == 1 else 1,
+                        0,
+                    ),
+                )
                 setattr(self, 'bn_relu_conv2_%d' % i, BNReLUConv(width, width, 3, 1, 1))
-                setattr(self, 'bn_relu_conv3_%d' % i, BNReLUConv(
-                    width, self.out_channels, 1, 1, 0))
+                setattr(self, 'bn_relu_conv3_%d' % i, BNReLUConv(width, self.out_channels, 1, 1, 0))
 
     def branch(self, i):
         """Return the layers of bottleneck ``i`` (from 1) as steps of ``functions.in_sequence``.
 
         They make float (B, 4 * width, H, W), strided if ``i`` is 1, of float (B, C, H, W).
         """
-        return [step for layer in (1, 2, 3)
-                for step in self['bn_relu_conv%d_%d' % (layer, i)].steps()]
+        return [
+            step for layer in (1, 2, 3) for step in self['bn_relu_conv%d_%d' % (layer, i)].steps()
+        ]
 
     def skip(self, x, i):
         """Return what the shortcut of bottleneck ``i`` (from 1) makes of its input.

@@ -1,4 +1,5 @@
 """Blocks one after another."""
+
 import chainer
 
 
@@ -11,10 +12,10 @@ class ChainedBlocks(chainer.Chain):
     """
 
     def __init__(self, blocks, prefix='block'):
-        super(ChainedBlocks, self).__init__()
+        super().__init__()
         self._names = []
         for i, block in enumerate(blocks):
-            self._names.append('{}{}'.format(prefix, i))
+            self._names.append(f'{prefix}{i}')
             self.add_link(self._names[-1], block)
 
     def forward(self, x):

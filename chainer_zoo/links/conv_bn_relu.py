@@ -1,11 +1,12 @@
 """Convolution, batch normalization, ReLU."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import has_hooks
-from chainer_zoo.functions import in_sequence
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
+from chainer_zoo.sequence import has_hooks
+from chainer_zoo.sequence import in_sequence
 
 
 class ConvBNReLU(chainer.Chain):
@@ -15,7 +16,7 @@ class ConvBNReLU(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1, **kwargs):
-        super(ConvBNReLU, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad, **kwargs)
             self.bn = BatchNormalization(out_channels)

@@ -1,4 +1,5 @@
 """Convolution and linear layer with the article's initialization."""
+
 import chainer.links as L
 
 from chainer_zoo.initializers import HeOrthogonal
@@ -19,8 +20,7 @@ class Convolution2D(L.Convolution2D):
 
     def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, **kwargs):
         kwargs.setdefault('initialW', HeOrthogonal())
-        super(Convolution2D, self).__init__(
-            in_channels, out_channels, ksize, stride, pad, **kwargs)
+        super().__init__(in_channels, out_channels, ksize, stride, pad, **kwargs)
 
 
 class Linear(L.Linear):
@@ -28,4 +28,4 @@ class Linear(L.Linear):
 
     def __init__(self, in_size, out_size, **kwargs):
         kwargs.setdefault('initialW', HeOrthogonal())
-        super(Linear, self).__init__(in_size, out_size, **kwargs)
+        super().__init__(in_size, out_size, **kwargs)

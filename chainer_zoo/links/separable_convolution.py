@@ -1,4 +1,5 @@
 """Separable convolution: depthwise, then pointwise."""
+
 import chainer
 from chainer import variable
 
@@ -20,7 +21,7 @@ class DepthwiseConvolution(chainer.Link):
     """
 
     def __init__(self, channels, ksize=3, stride=1, pad=1):
-        super(DepthwiseConvolution, self).__init__()
+        super().__init__()
         self.stride = stride
         self.pad = pad
         with self.init_scope():
@@ -48,7 +49,7 @@ class SeparableConvolution(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1):
-        super(SeparableConvolution, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.depthwise = DepthwiseConvolution(in_channels, ksize, stride, pad)
             self.pointwise = Convolution2D(in_channels, out_channels, 1, nobias=True)

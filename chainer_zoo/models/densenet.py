@@ -1,13 +1,14 @@
 """Densely Connected Convolutional Networks (Huang et al. 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
-from chainer_zoo.functions import grow
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.links import Linear
+from chainer_zoo.sequence import bn_relu
+from chainer_zoo.sequence import grow
 
 
 class DenseBlock(chainer.Chain):
@@ -23,12 +24,15 @@ class DenseBlock(chainer.Chain):
     """
 
     def __init__(self, in_channels, layers, growth_rate):
-        super(DenseBlock, self).__init__()
+        super().__init__()
         self.layers = layers
         with self.init_scope():
             for i in range(1, layers + 1):
-                setattr(self, 'bn_relu_conv%d' % i, BNReLUConv(
-                    in_channels + (i - 1) * growth_rate, growth_rate, 3, 1, 1))
+                setattr(
+                    self,
+                    'bn_relu_conv%d' % i,
+                    BNReLUConv(in_channels + (i - 1) * growth_rate, growth_rate, 3, 1, 1),
+                )
 
     def forward(self, x):
         return grow(x, *[self['bn_relu_conv%d' % i].steps() for i in range(1, self.layers + 1)])
@@ -44,7 +48,7 @@ class Transition(chainer.Chain):
     """
 
     def __init__(self, channels):
-        super(Transition, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.bn_relu_conv = BNReLUConv(channels, channels, 1, 1, 0)
 
@@ -60,7 +64,7 @@ class DenseNet(chainer.Chain):
         depth (int): number of layers, 3 n + 4 with n layers a dense block.
         growth_rate (int): channels that each layer adds.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/dense_net, dense_net.py.
 
@@ -71,7 +75,7 @@ class DenseNet(chainer.Chain):
     """
 
     def __init__(self, n_class=10, depth=40, growth_rate=12):
-        super(DenseNet, self).__init__()
+        super().__init__()
         layers = (depth - 2) // 3
         channels = 16
         with self.init_scope():

@@ -1,4 +1,5 @@
 """FractalNet: Ultra-Deep Neural Networks without Residuals (Larsson et al. 2016)."""
+
 import collections
 
 import chainer
@@ -103,7 +104,7 @@ class FractalLayer(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, dropout_ratio):
-        super(FractalLayer, self).__init__()
+        super().__init__()
         self.dropout_ratio = dropout_ratio
         with self.init_scope():
             self.conv_bn_relu = ConvBNReLU(in_channels, out_channels, 3, 1, 1)
@@ -126,7 +127,7 @@ class Fractal(chainer.Chain):
     """
 
     def __init__(self, columns, in_channels, out_channels, dropout_ratio):
-        super(Fractal, self).__init__()
+        super().__init__()
         self.halves = 'f%d_1' % columns, 'f%d_2' % columns
         with self.init_scope():
             self.f1 = FractalLayer(in_channels, out_channels, dropout_ratio)
@@ -157,7 +158,7 @@ class FractalBlock(chainer.Chain):
     """
 
     def __init__(self, columns, in_channels, out_channels, dropout_ratio):
-        super(FractalBlock, self).__init__()
+        super().__init__()
         self.columns = columns
         with self.init_scope():
             self.block = fractal(columns, in_channels, out_channels, dropout_ratio)
@@ -172,7 +173,7 @@ class FractalNet(chainer.Chain):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/fractal_net, fractal_net.py.
 
@@ -191,12 +192,13 @@ class FractalNet(chainer.Chain):
     DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
     def __init__(self, n_class=10):
-        super(FractalNet, self).__init__()
+        super().__init__()
         channels = 3
         with self.init_scope():
             for i, (width, ratio) in enumerate(zip(self.WIDTHS, self.DROPOUT), 1):
-                setattr(self, 'fractal_block%d' % i,
-                        FractalBlock(self.COLUMNS, channels, width, ratio))
+                setattr(
+                    self, 'fractal_block%d' % i, FractalBlock(self.COLUMNS, channels, width, ratio)
+                )
                 channels = width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 

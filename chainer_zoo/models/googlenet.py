@@ -1,4 +1,5 @@
 """Going deeper with convolutions (Szegedy et al. 2014)."""
+
 import chainer
 import chainer.functions as F
 
@@ -21,7 +22,7 @@ class Inception(chainer.Chain):
     """
 
     def __init__(self, in_channels, conv1x1, reduce3x3, conv3x3, reduce5x5, conv5x5, pool_proj):
-        super(Inception, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1x1 = Convolution2D(in_channels, conv1x1, 1)
             self.reduce3x3 = Convolution2D(in_channels, reduce3x3, 1)
@@ -31,11 +32,16 @@ class Inception(chainer.Chain):
             self.pool_proj = Convolution2D(in_channels, pool_proj, 1)
 
     def forward(self, x):
-        return F.relu(F.concat((
-            self.conv1x1(x),
-            self.conv3x3(F.relu(self.reduce3x3(x))),
-            self.conv5x5(F.relu(self.reduce5x5(x))),
-            self.pool_proj(F.max_pooling_2d(x, 3, 1, 1)))))
+        return F.relu(
+            F.concat(
+                (
+                    self.conv1x1(x),
+                    self.conv3x3(F.relu(self.reduce3x3(x))),
+                    self.conv5x5(F.relu(self.reduce5x5(x))),
+                    self.pool_proj(F.max_pooling_2d(x, 3, 1, 1)),
+                )
+            )
+        )
 
 
 class AuxiliaryClassifier(chainer.Chain):
@@ -49,7 +55,7 @@ class AuxiliaryClassifier(chainer.Chain):
     """
 
     def __init__(self, in_channels, n_class):
-        super(AuxiliaryClassifier, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, 128, 1)
             self.fc = Linear(128 * 4 * 4, 1024)
@@ -58,8 +64,10 @@ class AuxiliaryClassifier(chainer.Chain):
     def forward(self, x):
         h = F.average_pooling_2d(x, 5, 3)
         if h.shape[2:] != (4, 4):
-            raise UserError('the auxiliary classifiers need a map of 14 to 16 pixels a side, not '
-                            '{}x{}: train with pictures of 224 pixels'.format(*x.shape[2:]))
+            raise UserError(
+                'the auxiliary classifiers need a map of 14 to 16 pixels a side, not '
+                '{}x{}: train with images of 224 pixels'.format(*x.shape[2:])
+            )
         h = F.relu(self.conv(h))  # (B, 128, 4, 4)
         h = F.relu(self.fc(h))  # (B, 1024)
         return self.linear(dropout(h, 0.7))
@@ -73,7 +81,7 @@ class GoogLeNet(chainer.Chain):
         auxiliary (bool): add the paper's two auxiliary classifiers, behind 4a and 4d. They exist
             for :meth:`loss` in training alone.
 
-    Input: float32 pictures (B, 3, H, W), 224 pixels a side in training, 384 at test.
+    Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
     Output: float32 logits (B, n_class).
 
     Source: nutszebra/googlenet, googlenet.py.
@@ -89,7 +97,7 @@ class GoogLeNet(chainer.Chain):
     auxiliary_weight = 0.3
 
     def __init__(self, n_class=10, auxiliary=False):
-        super(GoogLeNet, self).__init__()
+        super().__init__()
         self.auxiliary = auxiliary
         with self.init_scope():
             self.conv1 = Convolution2D(3, 64, 7, 2, 3)
@@ -116,7 +124,7 @@ class GoogLeNet(chainer.Chain):
         """Return the loss that training makes small.
 
         Args:
-            x (array or :class:`~chainer.Variable`): float32 pictures (B, 3, H, W).
+            x (array or :class:`~chainer.Variable`): float32 images (B, 3, H, W).
             t (array or :class:`~chainer.Variable`): int32 classes (B,).
 
         Returns:
@@ -124,7 +132,7 @@ class GoogLeNet(chainer.Chain):
             ``auxiliary``, in training mode, plus 0.3 times that of each auxiliary classifier.
 
         Raises:
-            UserError: pictures of a size that the auxiliary classifiers cannot take.
+            UserError: images of a size that the auxiliary classifiers cannot take.
         """
         logits = self._logits(x, self.auxiliary and chainer.config.train)
         loss = F.softmax_cross_entropy(logits[0], t)

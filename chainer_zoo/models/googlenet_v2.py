@@ -1,4 +1,5 @@
 """Batch Normalization: Accelerating Deep Network Training (Ioffe et al. 2015)."""
+
 import chainer
 import chainer.functions as F
 
@@ -24,9 +25,19 @@ class Inception(chainer.Chain):
     3x3, pool.
     """
 
-    def __init__(self, in_channels, conv1x1, reduce3x3, conv3x3, reduce5x5, conv5x5, pool_proj,
-                 pool=F.average_pooling_2d, stride=1):
-        super(Inception, self).__init__()
+    def __init__(
+        self,
+        in_channels,
+        conv1x1,
+        reduce3x3,
+        conv3x3,
+        reduce5x5,
+        conv5x5,
+        pool_proj,
+        pool=F.average_pooling_2d,
+        stride=1,
+    ):
+        super().__init__()
         self.pool = pool
         self.stride = stride
         with self.init_scope():
@@ -54,14 +65,14 @@ class GoogLeNetV2(chainer.Chain):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, H, W), 224 pixels a side in training, 384 at test.
+    Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
     Output: float32 logits (B, n_class).
 
     Source: nutszebra/googlenet_v2, googlenet_v2.py.
 
     Differences:
         From the paper: the first convolution is an ordinary one, not separable; the first three
-        are in the order BN, ReLU, convolution, so the pictures themselves lose what is darker
+        are in the order BN, ReLU, convolution, so the images themselves lose what is darker
         than a channel's mean and the third's output is pooled as it is; 4e pools by average, not
         by maximum; 4c gives the 608 channels that the figure's columns add up to, where its row
         says 576; pools are padded and cover the whole map: 57, 29, 15 and 8 pixels a side instead
@@ -70,7 +81,7 @@ class GoogLeNetV2(chainer.Chain):
     """
 
     def __init__(self, n_class=10):
-        super(GoogLeNetV2, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1 = BNReLUConv(3, 64, 7, 2, 3)
             self.conv2_1x1 = BNReLUConv(64, 64, 1, 1, 0)
@@ -89,7 +100,7 @@ class GoogLeNetV2(chainer.Chain):
             self.linear = Linear(1024, n_class)
 
     def forward(self, x):
-        # as the original: BN and ReLU act on the pictures, and none stands before each pool
+        # as the original: BN and ReLU act on the images, and none stands before each pool
         h = self.conv1(x)  # (B, 64, 112, 112)
         h = F.max_pooling_2d(h, 3, 2, 1)  # (B, 64, 57, 57)
         h = self.conv2_1x1(h)

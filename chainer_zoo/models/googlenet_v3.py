@@ -1,4 +1,5 @@
 """Rethinking the Inception Architecture for Computer Vision (Szegedy et al. 2015)."""
+
 import chainer
 import chainer.functions as F
 
@@ -25,7 +26,7 @@ class InceptionA(chainer.Chain):
     """
 
     def __init__(self, in_channels, conv5x5, conv3x3, pool_proj=0, conv1x1=0, stride=1):
-        super(InceptionA, self).__init__()
+        super().__init__()
         self.stride = stride
         with self.init_scope():
             self.conv5x5_1 = ConvBNReLU(in_channels, conv5x5[0], 1, 1, 0)
@@ -58,7 +59,7 @@ class InceptionB(chainer.Chain):
     """
 
     def __init__(self, in_channels, width):
-        super(InceptionB, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.double_convnxn_1 = ConvBNReLU(in_channels, width, 1, 1, 0)
             self.double_convnxn_2 = ConvBNReLU(width, width, (1, 7), 1, (0, 3))
@@ -92,7 +93,7 @@ class ReductionB(chainer.Chain):
     """
 
     def __init__(self, in_channels):
-        super(ReductionB, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.double_convnxn_1 = ConvBNReLU(in_channels, 192, 1, 1, 0)
             self.double_convnxn_2 = ConvBNReLU(192, 192, (1, 7), 1, (0, 3))
@@ -120,7 +121,7 @@ class InceptionC(chainer.Chain):
     """
 
     def __init__(self, in_channels):
-        super(InceptionC, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv3x3U_1 = ConvBNReLU(in_channels, 448, 1, 1, 0)
             self.conv3x3U_2 = ConvBNReLU(448, 384, 3, 1, 1)
@@ -136,8 +137,16 @@ class InceptionC(chainer.Chain):
         a = self.conv3x3U_2(self.conv3x3U_1(x))
         b = self.conv1x1U_1(x)
         c = self.conv_pool(F.average_pooling_2d(x, 3, 1, 1))
-        return F.concat((self.conv3x3U_3(a), self.conv3x3U_4(a),
-                         self.conv1x1U_2(b), self.conv1x1U_3(b), c, self.conv1x1(x)))
+        return F.concat(
+            (
+                self.conv3x3U_3(a),
+                self.conv3x3U_4(a),
+                self.conv1x1U_2(b),
+                self.conv1x1U_3(b),
+                c,
+                self.conv1x1(x),
+            )
+        )
 
 
 class GoogLeNetV3(chainer.Chain):
@@ -146,13 +155,13 @@ class GoogLeNetV3(chainer.Chain):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, H, W), 224 pixels a side in training, 384 at test.
+    Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
     Output: float32 logits (B, n_class).
 
     Source: nutszebra/googlenet_v3, googlenet_v3.py.
 
     Differences:
-        From the paper: pictures of 224 pixels instead of 299, so stages of 25, 13 and 7 pixels a
+        From the paper: images of 224 pixels instead of 299, so stages of 25, 13 and 7 pixels a
         side instead of 35, 17 and 8; convolutions and pools with stride 2 are padded; the
         convolutions behind the first pool have 64, 80 and 192 channels, where table 1 leads from
         64 by 80 and 192 to 288; a 1x1 convolution before the 3x3 with stride 2 of the first grid
@@ -161,7 +170,7 @@ class GoogLeNetV3(chainer.Chain):
     """
 
     def __init__(self, n_class=10):
-        super(GoogLeNetV3, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, 32, 3, 2, 1)
             self.conv2 = ConvBNReLU(32, 32, 3, 1, 0)

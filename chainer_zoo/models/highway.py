@@ -1,4 +1,5 @@
 """Training Very Deep Networks (Srivastava, Greff, Schmidhuber 2015)."""
+
 import chainer
 import chainer.functions as F
 
@@ -19,7 +20,7 @@ class HighwayLayer(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels):
-        super(HighwayLayer, self).__init__()
+        super().__init__()
         self.out_channels = out_channels
         with self.init_scope():
             self.conv = BNReLUConv(in_channels, out_channels, 3, 1, 1)
@@ -43,7 +44,7 @@ class Highway(chainer.Chain):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/highway_networks, highway_networks.py.
 
@@ -59,7 +60,7 @@ class Highway(chainer.Chain):
     WIDTHS = ((32, 32, 32, 48, 48), (80,) * 6, (128,) * 6)
 
     def __init__(self, n_class=10):
-        super(Highway, self).__init__()
+        super().__init__()
         channels = 3
         with self.init_scope():
             for stage, widths in enumerate(self.WIDTHS, 1):

@@ -1,4 +1,5 @@
 """Inception-v4, Inception-ResNet and the Impact of Residual Connections (Szegedy et al. 2016)."""
+
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -14,7 +15,7 @@ def _path(channels, *layers):
     Args:
         channels (int): channels of the input.
         layers (tuples): output channels and kernel size (int or (height, width)) of each, which
-            then keeps the picture's size; or these, stride and pad.
+            then keeps the image's size; or these, stride and pad.
     """
     links = []
     for out_channels, ksize, *rest in layers:
@@ -26,14 +27,15 @@ def _path(channels, *layers):
 
 
 def _average(x):
-    """Return the average of 3x3 neighbours; those outside the picture are not counted."""
+    """Return the average of 3x3 neighbours; those outside the image are not counted."""
+
     def counted(size):
         count = np.full(size, 3)
         count[0] -= 1
         count[-1] -= 1
         return count
 
-    share = 9. / np.outer(counted(x.shape[2]), counted(x.shape[3]))
+    share = 9.0 / np.outer(counted(x.shape[2]), counted(x.shape[3]))
     # not average_pooling_nd with pad_value=None, whose ONNX form counts the padding
     y = F.average_pooling_2d(x, 3, 1, 1)
     return y * y.xp.asarray(share[None, None], dtype=y.dtype)
@@ -44,14 +46,14 @@ class Stem(chainer.Chain):
 
     Args:
         strides (bool): True for the paper's strides and its layers without padding ("V"). False:
-            stride 1 everywhere, and every layer padded so that it keeps the picture's size.
+            stride 1 everywhere, and every layer padded so that it keeps the image's size.
 
     Input: float (B, 3, H, W). Output: float (B, 384, H, W), with strides at 299 pixels
     (B, 384, 35, 35).
     """
 
     def __init__(self, strides=True):
-        super(Stem, self).__init__()
+        super().__init__()
         self.stride = stride = 2 if strides else 1
         self.pad = pad = 0 if strides else 1
         with self.init_scope():
@@ -78,7 +80,7 @@ class InceptionA(chainer.Chain):
     """
 
     def __init__(self):
-        super(InceptionA, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1x1 = _path(384, (96, 1))
             self.conv3x3 = _path(384, (64, 1), (96, 3))
@@ -87,7 +89,8 @@ class InceptionA(chainer.Chain):
 
     def forward(self, x):
         return F.concat(
-            (self.conv1x1(x), self.conv3x3(x), self.double3x3(x), self.pool(_average(x))))
+            (self.conv1x1(x), self.conv3x3(x), self.double3x3(x), self.pool(_average(x)))
+        )
 
 
 class ReductionA(chainer.Chain):
@@ -97,14 +100,15 @@ class ReductionA(chainer.Chain):
     """
 
     def __init__(self):
-        super(ReductionA, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv3x3 = _path(384, (384, 3, 2, 0))
             self.double3x3 = _path(384, (192, 1), (224, 3), (256, 3, 2, 0))
 
     def forward(self, x):
-        return F.concat((self.conv3x3(x), self.double3x3(x),
-                         F.max_pooling_2d(x, 3, 2, 0, cover_all=False)))
+        return F.concat(
+            (self.conv3x3(x), self.double3x3(x), F.max_pooling_2d(x, 3, 2, 0, cover_all=False))
+        )
 
 
 class InceptionB(chainer.Chain):
@@ -114,17 +118,19 @@ class InceptionB(chainer.Chain):
     """
 
     def __init__(self):
-        super(InceptionB, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1x1 = _path(1024, (384, 1))
             self.conv7x7 = _path(1024, (192, 1), (224, (1, 7)), (256, (7, 1)))
-            self.double7x7 = _path(1024, (192, 1), (192, (7, 1)), (224, (1, 7)), (224, (7, 1)),
-                                   (256, (1, 7)))
+            self.double7x7 = _path(
+                1024, (192, 1), (192, (7, 1)), (224, (1, 7)), (224, (7, 1)), (256, (1, 7))
+            )
             self.pool = _path(1024, (128, 1))
 
     def forward(self, x):
         return F.concat(
-            (self.conv1x1(x), self.conv7x7(x), self.double7x7(x), self.pool(_average(x))))
+            (self.conv1x1(x), self.conv7x7(x), self.double7x7(x), self.pool(_average(x)))
+        )
 
 
 class ReductionB(chainer.Chain):
@@ -134,14 +140,15 @@ class ReductionB(chainer.Chain):
     """
 
     def __init__(self):
-        super(ReductionB, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv3x3 = _path(1024, (192, 1), (192, 3, 2, 0))
             self.conv7x7 = _path(1024, (256, 1), (256, (1, 7)), (320, (7, 1)), (320, 3, 2, 0))
 
     def forward(self, x):
-        return F.concat((self.conv3x3(x), self.conv7x7(x),
-                         F.max_pooling_2d(x, 3, 2, 0, cover_all=False)))
+        return F.concat(
+            (self.conv3x3(x), self.conv7x7(x), F.max_pooling_2d(x, 3, 2, 0, cover_all=False))
+        )
 
 
 class InceptionC(chainer.Chain):
@@ -151,7 +158,7 @@ class InceptionC(chainer.Chain):
     """
 
     def __init__(self):
-        super(InceptionC, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1x1 = _path(1536, (256, 1))
             self.conv3x3 = _path(1536, (384, 1))
@@ -165,9 +172,16 @@ class InceptionC(chainer.Chain):
     def forward(self, x):
         a = self.conv3x3(x)
         b = self.double3x3(x)
-        return F.concat((
-            self.conv1x1(x), self.conv3x3_wide(a), self.conv3x3_high(a),
-            self.double3x3_wide(b), self.double3x3_high(b), self.pool(_average(x))))
+        return F.concat(
+            (
+                self.conv1x1(x),
+                self.conv3x3_wide(a),
+                self.conv3x3_high(a),
+                self.double3x3_wide(b),
+                self.double3x3_high(b),
+                self.pool(_average(x)),
+            )
+        )
 
 
 class InceptionV4(chainer.Chain):
@@ -183,7 +197,7 @@ class InceptionV4(chainer.Chain):
             but the stem with stride 1 and padding in place of its three strides, so that the
             Inception modules see 32, 15 and 7 pixels a side, close to the paper's 35, 17 and 8.
 
-    Input: float32 pictures (B, 3, size, size). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, size, size). Output: float32 logits (B, n_class).
 
     Source: arXiv 1602.07261. Where figures leave it open or disagree with their text (the order of
     1x7 and 7x1, the padding), the authors' TensorFlow code, slim/nets/inception_v4.py.
@@ -195,7 +209,7 @@ class InceptionV4(chainer.Chain):
     """
 
     def __init__(self, n_class=10, size=299):
-        super(InceptionV4, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.stem = Stem(strides=size == 299)
             self.inception_a = chainer.Sequential(*[InceptionA() for _ in range(4)])

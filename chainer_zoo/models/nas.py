@@ -1,4 +1,5 @@
 """Neural Architecture Search with Reinforcement Learning (Zoph, Le 2016), appendix A."""
+
 import chainer
 import chainer.functions as F
 
@@ -6,15 +7,42 @@ from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
 
 #: Channels, kernel height and kernel width of each layer: figure 7 of the paper.
-LAYERS = ((36, 3, 3), (48, 3, 3), (36, 3, 3), (36, 5, 5), (48, 3, 7),
-          (48, 7, 7), (48, 7, 7), (36, 7, 3), (36, 7, 1), (36, 7, 7),
-          (36, 5, 7), (48, 7, 7), (48, 7, 5), (48, 7, 5), (48, 7, 5))
+LAYERS = (
+    (36, 3, 3),
+    (48, 3, 3),
+    (36, 3, 3),
+    (36, 5, 5),
+    (48, 3, 7),
+    (48, 7, 7),
+    (48, 7, 7),
+    (36, 7, 3),
+    (36, 7, 1),
+    (36, 7, 7),
+    (36, 5, 7),
+    (48, 7, 7),
+    (48, 7, 5),
+    (48, 7, 5),
+    (48, 7, 5),
+)
 
-#: The layers, from 0, that each layer takes its input from; the first takes the picture.
-INPUTS = ((), (0,), (0, 1), (0, 1, 2), (2, 3),
-          (1, 2, 3, 4), (1, 2, 3, 4, 5), (0, 5, 6), (0, 4, 5, 7), (0, 2, 3, 4, 5, 6, 7, 8),
-          (0, 1, 4, 5, 6, 7, 8, 9), (0, 1, 2, 3, 5, 10), (0, 2, 5, 6, 7, 8, 9, 10, 11),
-          (2, 6, 11, 12), (6, 10, 11, 12, 13))
+#: The layers, from 0, that each layer takes its input from; the first takes the image.
+INPUTS = (
+    (),
+    (0,),
+    (0, 1),
+    (0, 1, 2),
+    (2, 3),
+    (1, 2, 3, 4),
+    (1, 2, 3, 4, 5),
+    (0, 5, 6),
+    (0, 4, 5, 7),
+    (0, 2, 3, 4, 5, 6, 7, 8),
+    (0, 1, 4, 5, 6, 7, 8, 9),
+    (0, 1, 2, 3, 5, 10),
+    (0, 2, 5, 6, 7, 8, 9, 10, 11),
+    (2, 6, 11, 12),
+    (6, 10, 11, 12, 13),
+)
 
 
 class ConvReLUBN(chainer.Chain):
@@ -24,7 +52,7 @@ class ConvReLUBN(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0):
-        super(ConvReLUBN, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
             self.bn = BatchNormalization(out_channels)
@@ -42,7 +70,7 @@ class Convolution(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels):
-        super(Convolution, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, 1, 1, 0)
 
@@ -65,8 +93,9 @@ def concat_padded(xs):
     padded = []
     for x in xs:
         more = height - x.shape[2], width - x.shape[3]
-        padded.append(F.pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1])), 'constant')
-                      if any(more) else x)
+        padded.append(
+            F.pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1])), 'constant') if any(more) else x
+        )
     return F.concat(padded)
 
 
@@ -78,7 +107,7 @@ class NAS(chainer.Chain):
         variant (str): ``'original'``, what the original code computes (4,119,708 weights), or
             ``'paper'``, the paper's connections (4,200,348 weights; table 1 says 4.2 M).
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/neural_architecture_search_with_reinforcement_learning_appendix_a,
     neural_architecture_search_appendix_a.py.
@@ -88,7 +117,7 @@ class NAS(chainer.Chain):
         ones meet; the input that the last layer takes from the sixth is missing. Filters are the
         paper's.
         From the original, with ``variant='paper'``: that connection is there, which makes up the
-        paper's number of weights; layers pad their input, so every map is as large as the picture
+        paper's number of weights; layers pad their input, so every map is as large as the image
         and no map is padded when joined. The paper does not say so, but without padding most
         networks of its search space have no size left, and section 3.3 does not count that among
         the reasons for which a network does not work.
@@ -100,7 +129,7 @@ class NAS(chainer.Chain):
     """
 
     def __init__(self, n_class=10, variant='original'):
-        super(NAS, self).__init__()
+        super().__init__()
         self.inputs = [list(inputs) for inputs in INPUTS]
         if variant == 'paper':
             self.inputs[14].insert(0, 5)
@@ -108,8 +137,9 @@ class NAS(chainer.Chain):
             for i, (channels, height, width) in enumerate(LAYERS):
                 in_channels = sum(LAYERS[j][0] for j in self.inputs[i]) or 3
                 pad = (height // 2, width // 2) if variant == 'paper' else 0
-                setattr(self, 'conv%d' % i, ConvReLUBN(
-                    in_channels, channels, (height, width), 1, pad))
+                setattr(
+                    self, 'conv%d' % i, ConvReLUBN(in_channels, channels, (height, width), 1, pad)
+                )
             self.linear = Convolution(channels, n_class)
 
     def forward(self, x):

@@ -1,11 +1,12 @@
 """Network In Network (Lin et al. 2013), as Caffe's reference network and with BN."""
+
 import chainer
 import chainer.functions as F
 
 from chainer_zoo.functions import dropout
-from chainer_zoo.functions import in_sequence
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.sequence import in_sequence
 
 
 class MLPConv(chainer.Chain):
@@ -20,7 +21,7 @@ class MLPConv(chainer.Chain):
     """
 
     def __init__(self, in_channels, channels, ksize):
-        super(MLPConv, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1 = Convolution2D(in_channels, channels[0], ksize, 1, ksize // 2)
             self.conv2 = Convolution2D(channels[0], channels[1], 1)
@@ -37,15 +38,25 @@ class MLPBNReLUConv(MLPConv):
     """
 
     def __init__(self, in_channels, channels, ksize):
-        super(MLPBNReLUConv, self).__init__(in_channels, channels, ksize)
+        super().__init__(in_channels, channels, ksize)
         with self.init_scope():
             self.bn1 = BatchNormalization(in_channels)
             self.bn2 = BatchNormalization(channels[0])
             self.bn3 = BatchNormalization(channels[1])
 
     def forward(self, x):
-        return in_sequence(x, self.bn1, F.relu, self.conv1, self.bn2, F.relu, self.conv2,
-                           self.bn3, F.relu, self.conv3)
+        return in_sequence(
+            x,
+            self.bn1,
+            F.relu,
+            self.conv1,
+            self.bn2,
+            F.relu,
+            self.conv2,
+            self.bn3,
+            F.relu,
+            self.conv3,
+        )
 
 
 class NIN(chainer.Chain):
@@ -54,7 +65,7 @@ class NIN(chainer.Chain):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
     Source: nutszebra/network_in_network, network_in_network.py.
 
@@ -67,7 +78,7 @@ class NIN(chainer.Chain):
     block = MLPConv
 
     def __init__(self, n_class=10):
-        super(NIN, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.mlpconv1 = self.block(3, (192, 160, 96), 5)
             self.mlpconv2 = self.block(96, (192, 192, 192), 5)
@@ -89,12 +100,12 @@ class NINBN(NIN):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/network_in_network_with_bn, network_in_network_with_bn.py.
 
     Differences:
-        From the paper: it has no BN. The first BN and ReLU act on the pictures themselves, so what
+        From the paper: it has no BN. The first BN and ReLU act on the images themselves, so what
         is darker than a channel's mean is cut off at the start; no ReLU stands behind the last
         convolution. The average pooling is that of :class:`NIN`.
         From the original: none.

@@ -1,4 +1,5 @@
 """Delving Deep into Rectifiers (He et al. 2015)."""
+
 import chainer
 import chainer.functions as F
 import chainer.links as L
@@ -15,7 +16,7 @@ class ConvPReLU(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1):
-        super(ConvPReLU, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
             self.conv_prelu = L.PReLU(out_channels, init=0.25)
@@ -35,7 +36,7 @@ class LinearPReLU3(chainer.Chain):
     """
 
     def __init__(self, in_channels, channels):
-        super(LinearPReLU3, self).__init__()
+        super().__init__()
         with self.init_scope():
             for i in (0, 1, 2):
                 setattr(self, 'fc%d' % i, Linear(in_channels, channels[i]))
@@ -57,7 +58,7 @@ class PReLUNet(chainer.Chain):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, H, W), 224 pixels a side in training, 384 at test.
+    Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
     Output: float32 logits (B, n_class).
 
     Source: nutszebra/prelu_net, prelu.py.
@@ -70,14 +71,13 @@ class PReLUNet(chainer.Chain):
     """
 
     def __init__(self, n_class=10):
-        super(PReLUNet, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1 = ConvPReLU(3, 96, 7, 2, 3)
             in_channels = 96
             for stage, channels in enumerate((256, 512, 512)):
                 for i in range(5):
-                    setattr(self, 'prelu_block%d_%d' % (stage, i),
-                            ConvPReLU(in_channels, channels))
+                    setattr(self, 'prelu_block%d_%d' % (stage, i), ConvPReLU(in_channels, channels))
                     in_channels = channels
             self.fc = LinearPReLU3(512, (4096, 4096, n_class))
 

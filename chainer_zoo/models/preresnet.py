@@ -1,12 +1,13 @@
 """Identity Mappings in Deep Residual Networks (He et al. 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import in_sequence
-from chainer_zoo.functions import Skip
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import BottleneckStage
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import Skip
 
 
 class PreResNetStage(BottleneckStage):
@@ -29,7 +30,7 @@ class PreResNet(chainer.Chain):
         depth (int): number of layers, 9 n + 2 with n bottlenecks a stage.
         k (int): width; bottlenecks have 16 k, 32 k and 64 k channels inside.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/residual_net, residual_net.py.
 
@@ -42,14 +43,17 @@ class PreResNet(chainer.Chain):
     """
 
     def __init__(self, n_class=10, depth=164, k=1):
-        super(PreResNet, self).__init__()
+        super().__init__()
         blocks = (depth - 2) // 9
         channels = 16 * k
         with self.init_scope():
             self.conv1 = Convolution2D(3, channels, 3, 1, 1)
             for stage, width in enumerate((16 * k, 32 * k, 64 * k), 1):
-                setattr(self, 'res_block%d' % stage, PreResNetStage(
-                    channels, width, 1 if stage == 1 else 2, blocks))
+                setattr(
+                    self,
+                    'res_block%d' % stage,
+                    PreResNetStage(channels, width, 1 if stage == 1 else 2, blocks),
+                )
                 channels = 4 * width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 

@@ -1,13 +1,14 @@
 """Deep Pyramidal Residual Networks (Han, Kim, Kim 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import in_sequence
-from chainer_zoo.functions import Skip
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.models.schedules import linear_schedule
+from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import Skip
 
 
 def pyramid(depth, alpha, initial_channel):
@@ -27,8 +28,14 @@ def pyramid(depth, alpha, initial_channel):
     channels = initial_channel
     for i, width in enumerate(widths):
         stage, place = divmod(i, n)
-        blocks.append(('res_block%d_%d' % (stage, place), channels, int(width),
-                       2 if stage > 0 and place == 0 else 1))
+        blocks.append(
+            (
+                'res_block%d_%d' % (stage, place),
+                channels,
+                int(width),
+                2 if stage > 0 and place == 0 else 1,
+            )
+        )
         channels = int(width)
     return blocks
 
@@ -45,7 +52,7 @@ class PyramidBlock(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, stride=1):
-        super(PyramidBlock, self).__init__()
+        super().__init__()
         self.stride = stride
         with self.init_scope():
             self.bn1 = BatchNormalization(in_channels)
@@ -56,8 +63,9 @@ class PyramidBlock(chainer.Chain):
             self.bn3 = BatchNormalization(out_channels)
 
     def forward(self, x):
-        return in_sequence(x, self.bn1, self.conv1, self.bn2, F.relu, self.conv2, self.bn3,
-                           Skip(x, self.stride))
+        return in_sequence(
+            x, self.bn1, self.conv1, self.bn2, F.relu, self.conv2, self.bn3, Skip(x, self.stride)
+        )
 
 
 class PyramidNet(chainer.Chain):
@@ -69,7 +77,7 @@ class PyramidNet(chainer.Chain):
         alpha (int): channels that all blocks add together.
         initial_channel (int): channels before the first block.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
     Source: nutszebra/pyramidal_residual_networks, pyramidal_residual_networks.py.
 
@@ -82,7 +90,7 @@ class PyramidNet(chainer.Chain):
     """
 
     def __init__(self, n_class=10, depth=110, alpha=270, initial_channel=16):
-        super(PyramidNet, self).__init__()
+        super().__init__()
         blocks = pyramid(depth, alpha, initial_channel)
         self.paths = [path for path, _, _, _ in blocks]
         with self.init_scope():

@@ -1,9 +1,9 @@
 """Deep Pyramidal Residual Networks with Separated Stochastic Depth (Yamada et al. 2016)."""
+
 import chainer
 import chainer.functions as F
 
 from chainer_zoo.errors import UserError
-from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import expected
 from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import shortcut
@@ -13,6 +13,7 @@ from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.models.pyramidnet import pyramid
 from chainer_zoo.models.schedules import linear_schedule
+from chainer_zoo.sequence import bn_relu
 
 
 class SeparatedBlock(chainer.Chain):
@@ -34,7 +35,7 @@ class SeparatedBlock(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, stride, p):
-        super(SeparatedBlock, self).__init__()
+        super().__init__()
         added = out_channels - in_channels
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -60,8 +61,9 @@ class SeparatedBlock(chainer.Chain):
             # as the original: not even strided
             return x
         x = shortcut(x, self.in_channels)
-        channels = slice(0 if old else self.in_channels,
-                         self.out_channels if added else self.in_channels)
+        channels = slice(
+            0 if old else self.in_channels, self.out_channels if added else self.in_channels
+        )
         hidden, h = [], []
         if old:
             hidden.append(bn_relu(self.conv1(self.bn1(x)), self.bn2))
@@ -93,7 +95,7 @@ class UnusedBNConv(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels):
-        super(UnusedBNConv, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, 1, 1, 0)
             self.bn = BatchNormalization(in_channels)
@@ -114,7 +116,7 @@ class PyramidNetSepDrop(chainer.Chain):
         alpha (int): channels that all blocks add together; at least one for each block.
         initial_channel (int): channels before the first block.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/pyramidal_residual_networks_with_separated_stochastic_depth, the file of that
     name.
@@ -132,12 +134,13 @@ class PyramidNetSepDrop(chainer.Chain):
     """
 
     def __init__(self, n_class=10, depth=182, alpha=150, initial_channel=16):
-        super(PyramidNetSepDrop, self).__init__()
+        super().__init__()
         blocks = pyramid(depth, alpha, initial_channel)
         if alpha < len(blocks):
             raise UserError(
-                'pyramidnet_sepdrop: alpha must be at least {} with depth {}, a channel for each '
-                'block, not {}'.format(len(blocks), depth, alpha))
+                f'pyramidnet_sepdrop: alpha must be at least {len(blocks)} with depth {depth}, a channel for each '
+                f'block, not {alpha}'
+            )
         self.paths = [path for path, _, _, _ in blocks]
         survival = linear_schedule(1.0, 0.5, len(blocks), start=1)
         with self.init_scope():

@@ -1,4 +1,5 @@
 """Deep Residual Learning for Image Recognition (He et al. 2015)."""
+
 import chainer
 import chainer.functions as F
 
@@ -17,7 +18,7 @@ class ResNet(chainer.Chain):
         depth (int): number of layers, 6 n + 2 with n blocks a stage.
         k (int): width; stages have 16 k, 32 k and 64 k channels.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
     Source: nutszebra/original_residual_net, original_residual_net.py.
 
@@ -29,15 +30,20 @@ class ResNet(chainer.Chain):
     """
 
     def __init__(self, n_class=10, depth=110, k=1):
-        super(ResNet, self).__init__()
+        super().__init__()
         blocks = (depth - 2) // 6
         channels = 16 * k
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, channels, 3, 1, 1)
             for stage, width in enumerate((16 * k, 32 * k, 64 * k)):
-                setattr(self, 'res_block%d' % stage, ChainedBlocks(
-                    BasicBlock(width if i else channels, width, 1 if i or not stage else 2)
-                    for i in range(blocks)))
+                setattr(
+                    self,
+                    'res_block%d' % stage,
+                    ChainedBlocks(
+                        BasicBlock(width if i else channels, width, 1 if i or not stage else 2)
+                        for i in range(blocks)
+                    ),
+                )
                 channels = width
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
 

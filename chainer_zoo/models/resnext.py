@@ -1,11 +1,12 @@
 """Aggregated Residual Transformations for Deep Neural Networks (Xie et al. 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import in_parallel
-from chainer_zoo.functions import in_sequence
-from chainer_zoo.functions import Skip
 from chainer_zoo.links import ConvBNReLU
+from chainer_zoo.sequence import in_parallel
+from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import Skip
 
 
 class ResNeXtBlock(chainer.Chain):
@@ -24,7 +25,7 @@ class ResNeXtBlock(chainer.Chain):
     """
 
     def __init__(self, in_channels, width, out_channels, stride, C):
-        super(ResNeXtBlock, self).__init__()
+        super().__init__()
         self.stride = stride
         self.C = C
         path = width // C
@@ -36,9 +37,12 @@ class ResNeXtBlock(chainer.Chain):
             self.conv_bn_relu3 = ConvBNReLU(width, out_channels, 1, 1, 0)
 
     def forward(self, x):
-        paths = in_parallel(*[
-            (x, *self['conv_bn_relu1_%d' % i].steps(), *self['conv_bn_relu2_%d' % i].steps())
-            for i in range(1, self.C + 1)])
+        paths = in_parallel(
+            *[
+                (x, *self['conv_bn_relu1_%d' % i].steps(), *self['conv_bn_relu2_%d' % i].steps())
+                for i in range(1, self.C + 1)
+            ]
+        )
         # as the original: no ReLU behind the sum, one before it
         return in_sequence(paths, *self.conv_bn_relu3.steps(), Skip(x, self.stride))
 
@@ -52,7 +56,7 @@ class ResNeXt(chainer.Chain):
         d (int): channels of a path in the first stage; doubled from stage to stage.
         multiplier (int): blocks of the first stage end with d * multiplier channels.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/resnext, resnext.py.
 
@@ -65,16 +69,24 @@ class ResNeXt(chainer.Chain):
     """
 
     def __init__(self, n_class=10, C=2, d=64, multiplier=4):
-        super(ResNeXt, self).__init__()
+        super().__init__()
         channels = d * multiplier
         with self.init_scope():
             self.conv_bn_relu = ConvBNReLU(3, channels, 3, 1, 1)
             for stage in (1, 2, 3):
                 scale = 2 ** (stage - 1)
                 for i in (1, 2, 3):
-                    setattr(self, 'resnext_block_%d_%d' % (stage, i), ResNeXtBlock(
-                        channels, C * d * scale, d * multiplier * scale,
-                        stride=2 if stage > 1 and i == 1 else 1, C=C))
+                    setattr(
+                        self,
+                        'resnext_block_%d_%d' % (stage, i),
+                        ResNeXtBlock(
+                            channels,
+                            C * d * scale,
+                            d * multiplier * scale,
+                            stride=2 if stage > 1 and i == 1 else 1,
+                            C=C,
+                        ),
+                    )
                     channels = d * multiplier * scale
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
 

@@ -1,12 +1,13 @@
 """Resnet in Resnet: Generalizing Residual Architectures (Targ, Almeida, Lyman 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import residual_add
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.sequence import bn_relu
 
 
 class GeneralizedLayer(chainer.Chain):
@@ -25,7 +26,7 @@ class GeneralizedLayer(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, stride=1):
-        super(GeneralizedLayer, self).__init__()
+        super().__init__()
         self.stride = stride
         with self.init_scope():
             # conv1 leads into the residual stream, conv2 into the transient one.
@@ -56,7 +57,7 @@ class RiRBlock(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, stride=1):
-        super(RiRBlock, self).__init__()
+        super().__init__()
         self.stride = stride
         with self.init_scope():
             self.resinit0 = GeneralizedLayer(in_channels, out_channels)
@@ -76,7 +77,7 @@ class RiR(chainer.Chain):
         n_class (int): number of classes.
         channel (int): channels of the first stage, both streams together; an even number.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
     Source: nutszebra/resnet_in_resnet, resnet_in_resnet.py.
 
@@ -92,7 +93,7 @@ class RiR(chainer.Chain):
     BLOCKS = ((1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
 
     def __init__(self, n_class=10, channel=96):
-        super(RiR, self).__init__()
+        super().__init__()
         channels = width = channel // 2
         with self.init_scope():
             self.conv1_1 = ConvBNReLU(3, channels, 3, 1, 1)

@@ -1,19 +1,20 @@
 """Residual Networks of Residual Networks: Multilevel Residual Networks (Zhang et al. 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import expected
-from chainer_zoo.functions import in_sequence
 from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import shortcut
-from chainer_zoo.functions import Skip
 from chainer_zoo.functions import survives
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import ChainedBlocks
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.models.schedules import linear_schedule
+from chainer_zoo.sequence import bn_relu
+from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import Skip
 
 
 class Projection(BNReLUConv):
@@ -28,7 +29,7 @@ class Projection(BNReLUConv):
     """
 
     def __init__(self, in_channels, out_channels):
-        super(Projection, self).__init__(in_channels, out_channels, 1, 1, 0)
+        super().__init__(in_channels, out_channels, 1, 1, 0)
 
     def forward(self, x, stride):
         """Project ``x``.
@@ -72,7 +73,7 @@ class RoRBlock(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, stride, p):
-        super(RoRBlock, self).__init__()
+        super().__init__()
         self.in_channels = in_channels
         self.stride = stride
         self.p = p
@@ -92,8 +93,16 @@ class RoRBlock(chainer.Chain):
         skipped, stride = x, self.stride
         if hasattr(self, 'projection'):
             skipped, stride = self.projection(x, stride), 1
-        return in_sequence(x, self.bn1, F.relu, self.conv1, self.bn2, F.relu, self.conv2,
-                           Skip(skipped, stride, expected(self.p)))
+        return in_sequence(
+            x,
+            self.bn1,
+            F.relu,
+            self.conv1,
+            self.bn2,
+            F.relu,
+            self.conv2,
+            Skip(skipped, stride, expected(self.p)),
+        )
 
 
 class RoRStage(ChainedBlocks):
@@ -110,14 +119,15 @@ class RoRStage(ChainedBlocks):
     """
 
     def __init__(self, in_channels, out_channels, stride, probabilities):
-        super(RoRStage, self).__init__(
+        super().__init__(
             RoRBlock(out_channels if i else in_channels, out_channels, 1 if i else stride, p)
-            for i, p in enumerate(probabilities))
+            for i, p in enumerate(probabilities)
+        )
         with self.init_scope():
             self.projection = Projection(in_channels, out_channels)
 
     def forward(self, x):
-        return level_shortcut(super(RoRStage, self).forward(x), x, self.projection)
+        return level_shortcut(super().forward(x), x, self.projection)
 
 
 class RoR(chainer.Chain):
@@ -130,31 +140,35 @@ class RoR(chainer.Chain):
         depth (int): number of layers; depth / 6 blocks a stage, rounded down.
         k (int): width; stages have 16 k, 32 k and 64 k channels.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/residual_networks_of_residual_networks, resnet_of_resnet.py.
 
     Differences:
-        From the paper: BN and ReLU act on the pictures ahead of the first convolution; every
+        From the paper: BN and ReLU act on the images ahead of the first convolution; every
         projection is BN, ReLU and convolution, the first stage's too; survival probabilities end
-        one step above 0.5; a dropped block that would halve the picture leaves it as large as it
+        one step above 0.5; a dropped block that would halve the image leaves it as large as it
         is; convolutions have biases.
         From the original: none. It writes the projections' strides into its links during a pass;
         here they are arguments.
     """
 
     def __init__(self, n_class=10, depth=58, k=4):
-        super(RoR, self).__init__()
+        super().__init__()
         blocks = depth // 6
         p = linear_schedule(1.0, 0.5, 3 * blocks)
         first = channels = 16 * k
         with self.init_scope():
-            # as the original: BN and ReLU on the pictures themselves
+            # as the original: BN and ReLU on the images themselves
             self.conv1 = BNReLUConv(3, channels, 3, 1, 1)
             for stage, width in enumerate((16 * k, 32 * k, 64 * k)):
-                setattr(self, 'res_block%d' % stage, RoRStage(
-                    channels, width, 2 if stage else 1,
-                    p[stage * blocks:(stage + 1) * blocks]))
+                setattr(
+                    self,
+                    'res_block%d' % stage,
+                    RoRStage(
+                        channels, width, 2 if stage else 1, p[stage * blocks : (stage + 1) * blocks]
+                    ),
+                )
                 channels = width
             self.projection = Projection(first, channels)
             self.linear = BNReLUConv(channels, n_class, 1, 1, 0)

@@ -1,11 +1,12 @@
 """SqueezeNet: AlexNet-level accuracy with 50x fewer parameters (Iandola et al. 2016)."""
+
 import chainer
 import chainer.functions as F
 
 from chainer_zoo.functions import dropout
-from chainer_zoo.functions import in_parallel
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.sequence import in_parallel
 
 
 class Fire(chainer.Chain):
@@ -20,7 +21,7 @@ class Fire(chainer.Chain):
     """
 
     def __init__(self, in_channels, squeeze, expand):
-        super(Fire, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.bn_relu_conv_s_1x1 = BNReLUConv(in_channels, squeeze, 1, 1, 0)
             self.bn_relu_conv_e_1x1 = BNReLUConv(squeeze, expand, 1, 1, 0)
@@ -29,8 +30,9 @@ class Fire(chainer.Chain):
     def forward(self, x):
         h = self.bn_relu_conv_s_1x1(x)
         # as the original: each expansion normalizes the squeezed map for itself
-        return in_parallel((h, *self.bn_relu_conv_e_1x1.steps()),
-                           (h, *self.bn_relu_conv_e_3x3.steps()))
+        return in_parallel(
+            (h, *self.bn_relu_conv_e_1x1.steps()), (h, *self.bn_relu_conv_e_3x3.steps())
+        )
 
 
 class SqueezeNet(chainer.Chain):
@@ -39,19 +41,19 @@ class SqueezeNet(chainer.Chain):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, 128, 128). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 128, 128). Output: float32 logits (B, n_class).
 
     Source: nutszebra/squeeze_net, squeeze_net.py.
 
     Differences:
         From the paper: BN, and in the order BN, ReLU, convolution, also before the first fire
         module and the last convolution; no ReLU behind that one. Convolution and pooling are
-        padded, for pictures of 128 pixels instead of 224.
+        padded, for images of 128 pixels instead of 224.
         From the original: none.
     """
 
     def __init__(self, n_class=10):
-        super(SqueezeNet, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1 = Convolution2D(3, 96, 7, 2, 2)
             self.fire2 = Fire(96, 16, 64)

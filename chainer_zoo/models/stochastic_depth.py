@@ -1,4 +1,5 @@
 """Deep Networks with Stochastic Depth (Huang et al. 2016)."""
+
 import chainer
 import chainer.functions as F
 
@@ -26,7 +27,7 @@ class StochasticBlock(BasicBlock):
     """
 
     def __init__(self, in_channels, out_channels, stride, p):
-        super(StochasticBlock, self).__init__(in_channels, out_channels, stride)
+        super().__init__(in_channels, out_channels, stride)
         self.in_channels = in_channels
         self.p = p
 
@@ -34,8 +35,7 @@ class StochasticBlock(BasicBlock):
         if not survives(self.p):
             # as the original: unchanged even where the block would change size and channels
             return x
-        return super(StochasticBlock, self).forward(
-            shortcut(x, self.in_channels), expected(self.p))
+        return super().forward(shortcut(x, self.in_channels), expected(self.p))
 
 
 class StochasticDepth(chainer.Chain):
@@ -45,13 +45,13 @@ class StochasticDepth(chainer.Chain):
         n_class (int): number of classes.
         depth (int): number of layers; depth / 6 blocks a stage, rounded down.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
     Source: nutszebra/stochastic_depth, stochastic_depth.py.
 
     Differences:
         From the paper: survival probabilities run from 1 to 0.5 + 0.5 / blocks instead of ending
-        at 0.5 (equation 4); a dropped block that would halve the picture leaves it as large as it
+        at 0.5 (equation 4); a dropped block that would halve the image leaves it as large as it
         is, so later stages then work on larger maps; the last layer is a 1x1 convolution with BN
         and ReLU; convolutions have biases.
         From the original: the classifier appends the channels it lacks where a whole stage was
@@ -59,17 +59,26 @@ class StochasticDepth(chainer.Chain):
     """
 
     def __init__(self, n_class=10, depth=110):
-        super(StochasticDepth, self).__init__()
+        super().__init__()
         blocks = depth // 6
         p = iter(linear_schedule(1.0, 0.5, 3 * blocks))
         channels = 16
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, channels, 3, 1, 1)
             for stage, width in enumerate((16, 32, 64)):
-                setattr(self, 'stochastic_block%d' % stage, ChainedBlocks(
-                    (StochasticBlock(width if i else channels, width,
-                                     1 if i or not stage else 2, next(p))
-                     for i in range(blocks)), 'res_block'))
+                setattr(
+                    self,
+                    'stochastic_block%d' % stage,
+                    ChainedBlocks(
+                        (
+                            StochasticBlock(
+                                width if i else channels, width, 1 if i or not stage else 2, next(p)
+                            )
+                            for i in range(blocks)
+                        ),
+                        'res_block',
+                    ),
+                )
                 channels = width
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
         self.channels = channels

@@ -1,13 +1,14 @@
 """Swapout: Learning an ensemble of deep architectures (Singh, Hoiem, Forsyth 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import in_sequence
 from chainer_zoo.functions import swapout
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import BottleneckStage
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.models.schedules import linear_schedule
+from chainer_zoo.sequence import in_sequence
 
 
 class SwapoutStage(BottleneckStage):
@@ -26,7 +27,7 @@ class SwapoutStage(BottleneckStage):
     """
 
     def __init__(self, in_channels, width, thetas, stride=1):
-        super(SwapoutStage, self).__init__(in_channels, width, stride, len(thetas))
+        super().__init__(in_channels, width, stride, len(thetas))
         self.thetas = thetas
 
     def forward(self, x, sample=False):
@@ -38,7 +39,8 @@ class SwapoutStage(BottleneckStage):
         """
         for i, theta in enumerate(self.thetas, 1):
             x = swapout(
-                self.skip(x, i), in_sequence(x, *self.branch(i)), theta, theta, sample=sample)
+                self.skip(x, i), in_sequence(x, *self.branch(i)), theta, theta, sample=sample
+            )
         return x
 
 
@@ -54,7 +56,7 @@ class Swapout(chainer.Chain):
         k (int): width: the stages' narrow layers have 16 k, 32 k and 64 k channels.
         stochastic_inference (bool): in test mode, average 30 samples; else one pass without masks.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class); with stochastic
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class); with stochastic
     inference in test mode, probabilities (B, n_class) that sum to 1.
 
     Source: nutszebra/swapout, swapout.py.
@@ -70,7 +72,7 @@ class Swapout(chainer.Chain):
     SAMPLES = 30
 
     def __init__(self, n_class=10, depth=32, k=4, stochastic_inference=True):
-        super(Swapout, self).__init__()
+        super().__init__()
         self.stochastic_inference = stochastic_inference
         n = depth // 6
         # as the original: theta starts with 0 and misses 0.5 by one step
@@ -79,8 +81,9 @@ class Swapout(chainer.Chain):
             self.conv1 = Convolution2D(3, 16 * k, 3, 1, 1)
             channels = 16 * k
             for i, width in enumerate((16 * k, 32 * k, 64 * k)):
-                stage = SwapoutStage(channels, width, thetas[i * n:(i + 1) * n],
-                                     stride=1 if i == 0 else 2)
+                stage = SwapoutStage(
+                    channels, width, thetas[i * n : (i + 1) * n], stride=1 if i == 0 else 2
+                )
                 setattr(self, 'res_block_with_swapout%d' % (i + 1), stage)
                 channels = stage.out_channels
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
@@ -89,14 +92,15 @@ class Swapout(chainer.Chain):
         if chainer.config.train or not self.stochastic_inference:
             return self.logits(x)
         # as the original: probabilities, though they are used as logits are
-        return sum(F.softmax(self.logits(x, sample=True))
-                   for _ in range(self.SAMPLES)) / self.SAMPLES
+        return (
+            sum(F.softmax(self.logits(x, sample=True)) for _ in range(self.SAMPLES)) / self.SAMPLES
+        )
 
     def logits(self, x, sample=False):
         """Return the logits of one pass, float32 (B, n_class).
 
         Args:
-            x (chainer.Variable): pictures (B, 3, 32, 32).
+            x (chainer.Variable): images (B, 3, 32, 32).
             sample (bool): draw masks in test mode too.
         """
         h = self.conv1(x)  # (B, 64, 32, 32)

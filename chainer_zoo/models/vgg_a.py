@@ -1,4 +1,5 @@
 """Very Deep Convolutional Networks for Large-Scale Image Recognition (Simonyan et al. 2014)."""
+
 import chainer
 import chainer.functions as F
 
@@ -12,7 +13,7 @@ class VGGA(chainer.Chain):
     Args:
         n_class (int): number of classes.
 
-    Input: float32 pictures (B, 3, H, W), 224 pixels a side in training, 384 at test, at least 193.
+    Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test, at least 193.
     Output: float32 logits (B, n_class), the mean over the class map.
 
     Source: nutszebra/vgg, vgg_a.py.
@@ -25,7 +26,7 @@ class VGGA(chainer.Chain):
     """
 
     def __init__(self, n_class=10):
-        super(VGGA, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv1 = Convolution2D(3, 64, 3, 1, 1)
             self.conv2 = Convolution2D(64, 128, 3, 1, 1)

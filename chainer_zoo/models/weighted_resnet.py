@@ -1,4 +1,5 @@
 """Weighted Residuals for Very Deep Networks (Shen and Zeng 2016)."""
+
 import chainer
 import chainer.functions as F
 
@@ -19,7 +20,7 @@ class Alpha(chainer.Link):
     """
 
     def __init__(self):
-        super(Alpha, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.W = chainer.Parameter(0, (1, 1, 1, 1))
 
@@ -31,7 +32,7 @@ class Weight(chainer.Chain):
     """The level at which the original's paths have the number: ``weight/weight/W``."""
 
     def __init__(self):
-        super(Weight, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.weight = Alpha()
 
@@ -56,7 +57,7 @@ class WeightedBlock(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, stride, p):
-        super(WeightedBlock, self).__init__()
+        super().__init__()
         self.in_channels = in_channels
         self.stride = stride
         self.p = p
@@ -83,7 +84,7 @@ class WeightedResNet(chainer.Chain):
         depth (int): number of layers, 6 n + 4 with n blocks a stage.
         k (int): width; stages have 16 k, 32 k and 64 k channels.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
     Source: nutszebra/weighted_residual_net, weighted_residual_net.py.
 
@@ -97,17 +98,23 @@ class WeightedResNet(chainer.Chain):
     """
 
     def __init__(self, n_class=10, depth=1192, k=1):
-        super(WeightedResNet, self).__init__()
+        super().__init__()
         blocks = (depth - 4) // 6
         p = iter(linear_schedule(1.0, 0.5, 3 * blocks))
         channels = 16 * k
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, channels, 3, 1, 1)
             for stage, width in enumerate((16 * k, 32 * k, 64 * k)):
-                setattr(self, 'res_block%d' % stage, ChainedBlocks(
-                    WeightedBlock(width if i else channels, width,
-                                  1 if i or not stage else 2, next(p))
-                    for i in range(blocks)))
+                setattr(
+                    self,
+                    'res_block%d' % stage,
+                    ChainedBlocks(
+                        WeightedBlock(
+                            width if i else channels, width, 1 if i or not stage else 2, next(p)
+                        )
+                        for i in range(blocks)
+                    ),
+                )
                 channels = width
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
         self.channels = channels

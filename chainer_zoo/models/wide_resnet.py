@@ -1,11 +1,12 @@
 """Wide Residual Networks (Zagoruyko and Komodakis 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import in_sequence
-from chainer_zoo.functions import Skip
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import Skip
 
 
 class WideResNetStage(chainer.Chain):
@@ -21,22 +22,34 @@ class WideResNetStage(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels, stride, blocks):
-        super(WideResNetStage, self).__init__()
+        super().__init__()
         self.stride = stride
         self.blocks = blocks
         with self.init_scope():
             for i in range(1, blocks + 1):
-                setattr(self, 'bn_relu_conv1_%d' % i, BNReLUConv(
-                    in_channels if i == 1 else out_channels, out_channels, 3,
-                    stride if i == 1 else 1, 1))
-                setattr(self, 'bn_relu_conv2_%d' % i, BNReLUConv(
-                    out_channels, out_channels, 3, 1, 1))
+                setattr(
+                    self,
+                    'bn_relu_conv1_%d' % i,
+                    BNReLUConv(
+                        in_channels if i == 1 else out_channels,
+                        out_channels,
+                        3,
+                        stride if i == 1 else 1,
+                        1,
+                    ),
+                )
+                setattr(
+                    self, 'bn_relu_conv2_%d' % i, BNReLUConv(out_channels, out_channels, 3, 1, 1)
+                )
 
     def forward(self, x):
         for i in range(1, self.blocks + 1):
-            x = in_sequence(x, *self['bn_relu_conv1_%d' % i].steps()
-                            + self['bn_relu_conv2_%d' % i].steps()
-                            + (Skip(x, self.stride if i == 1 else 1),))
+            x = in_sequence(
+                x,
+                *self['bn_relu_conv1_%d' % i].steps()
+                + self['bn_relu_conv2_%d' % i].steps()
+                + (Skip(x, self.stride if i == 1 else 1),),
+            )
         return x
 
 
@@ -48,7 +61,7 @@ class WideResNet(chainer.Chain):
         depth (int): number of layers; depth / 6 blocks a stage, rounded down.
         k (int): width; stages have 16 k, 32 k and 64 k channels.
 
-    Input: float32 pictures (B, 3, 32, 32). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/wide_residual_net, wide_residual_net.py.
 
@@ -60,13 +73,16 @@ class WideResNet(chainer.Chain):
     """
 
     def __init__(self, n_class=10, depth=28, k=10):
-        super(WideResNet, self).__init__()
+        super().__init__()
         channels = 16
         with self.init_scope():
             self.conv1 = Convolution2D(3, channels, 3, 1, 1)
             for stage, width in enumerate((16 * k, 32 * k, 64 * k), 1):
-                setattr(self, 'wide_res_block%d' % stage, WideResNetStage(
-                    channels, width, 1 if stage == 1 else 2, depth // 6))
+                setattr(
+                    self,
+                    'wide_res_block%d' % stage,
+                    WideResNetStage(channels, width, 1 if stage == 1 else 2, depth // 6),
+                )
                 channels = width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 

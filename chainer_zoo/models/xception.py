@@ -1,14 +1,15 @@
 """Xception: Deep Learning with Depthwise Separable Convolutions (Chollet 2016)."""
+
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import bn_relu
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import BatchNormalization
-from chainer_zoo.links import Convolution2D
 from chainer_zoo.links import ConvBNReLU
+from chainer_zoo.links import Convolution2D
 from chainer_zoo.links import Linear
 from chainer_zoo.links import SeparableConvolution
+from chainer_zoo.sequence import bn_relu
 
 
 class SeparableBN(chainer.Chain):
@@ -18,7 +19,7 @@ class SeparableBN(chainer.Chain):
     """
 
     def __init__(self, in_channels, out_channels):
-        super(SeparableBN, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv = SeparableConvolution(in_channels, out_channels)
             self.bn = BatchNormalization(out_channels)
@@ -49,13 +50,14 @@ class Module(chainer.Chain):
     """
 
     def __init__(self, in_channels, channels, stride=None, first_relu=True):
-        super(Module, self).__init__()
+        super().__init__()
         self.stride = stride
         self.first_relu = first_relu
         with self.init_scope():
             *inner, last = channels
-            self.inner = chainer.Sequential(*[
-                SeparableBNReLU(c_in, c) for c_in, c in zip([in_channels] + inner, inner)])
+            self.inner = chainer.Sequential(
+                *[SeparableBNReLU(c_in, c) for c_in, c in zip([in_channels] + inner, inner)]
+            )
             self.last = SeparableBN(inner[-1], last)
             if stride is not None:
                 self.shortcut = Convolution2D(in_channels, last, 1, stride, nobias=True)
@@ -82,19 +84,19 @@ class Xception(chainer.Chain):
             and the first two convolutions are padded, so that the middle flow sees 16 pixels a
             side and the end 8, close to the paper's 19 and 10.
 
-    Input: float32 pictures (B, 3, size, size). Output: float32 logits (B, n_class).
+    Input: float32 images (B, 3, size, size). Output: float32 logits (B, n_class).
 
     Source: arXiv 1610.02357; padding of the first convolutions by its author's Keras code.
 
     Differences:
         From the paper: BN has eps 2e-5 and keeps 0.9 of its running statistics, as all models here
         (its author's code: 0.001 and 0.99). Max pooling is padded on both sides, in step with the
-        shortcut; its author's code pads pictures of even size, as the 74 pixels before the second
+        shortcut; its author's code pads images of even size, as the 74 pixels before the second
         module, at the end only. Weights start as the article's do.
     """
 
     def __init__(self, n_class=10, size=299):
-        super(Xception, self).__init__()
+        super().__init__()
         stride, pad = (2, 0) if size == 299 else (1, 1)
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, 32, 3, stride, pad, nobias=True)

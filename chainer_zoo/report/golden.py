@@ -1,10 +1,11 @@
 """How this project's numbers are held against the original code's.
 
 A golden file (JSON, and NPZ for logits) holds what the original computes on Chainer 1.24, in float32
-on a CPU: every array's path and shape, the count of weights, and, from weights and pictures that
+on a CPU: every array's path and shape, the count of weights, and, from weights and images that
 :func:`fill` and :func:`batch` make out of a seed, logits, gradients, running statistics and the
 losses of three updates, with all noise off.
 """
+
 import collections
 import csv
 import json
@@ -16,12 +17,19 @@ import chainer.functions as F
 import numpy as np
 
 from chainer_zoo import catalog
+from chainer_zoo import parameters
 from chainer_zoo.functions.noise import no_noise
 from chainer_zoo.training.optimizer import make_optimizer
 
 #: Largest deviations that count as equal, by what is compared (see :func:`check`).
-TOLERANCES = {'test_logits': 1e-4, 'train_logits': 1e-3, 'grads': 3e-2, 'bn_after': 1e-3,
-              'train_losses': 2e-2, 'params_after_3_updates': 2e-2}
+TOLERANCES = {
+    'test_logits': 1e-4,
+    'train_logits': 1e-3,
+    'grads': 3e-2,
+    'bn_after': 1e-3,
+    'train_losses': 2e-2,
+    'params_after_3_updates': 2e-2,
+}
 
 
 def fill(path, shape, seed):
@@ -35,7 +43,7 @@ def fill(path, shape, seed):
     Returns:
         numpy.ndarray: float32, of ``shape``.
     """
-    rng = np.random.RandomState((zlib.crc32(path.encode()) + seed) % 2 ** 32)
+    rng = np.random.RandomState((zlib.crc32(path.encode()) + seed) % 2**32)
     leaf = path.rsplit('/', 1)[-1]
     if leaf == 'avg_var':
         return rng.uniform(0.5, 1.5, shape).astype(np.float32)
@@ -52,23 +60,12 @@ def fill(path, shape, seed):
 
 
 def batch(seed, n, size):
-    """Return ``n`` random pictures and labels: float32 (n, 3, size, size), int32 (n,)."""
+    """Return ``n`` random images and labels: float32 (n, 3, size, size), int32 (n,)."""
     rng = np.random.RandomState(1000 + seed)
-    return (rng.standard_normal((n, 3, size, size)).astype(np.float32),
-            rng.randint(0, 10, n).astype(np.int32))
-
-
-def arrays(model):
-    """Return every array of ``model`` that the original's npz has, by path.
-
-    Parameters and running statistics; the counter ``N`` of batch normalization is a number.
-    """
-    found = {path.lstrip('/'): param.array for path, param in model.namedparams()}
-    for path, link in model.namedlinks():
-        for name in link._persistent:
-            if name != 'N':
-                found[(path + '/' + name).lstrip('/')] = getattr(link, name)
-    return found
+    return (
+        rng.standard_normal((n, 3, size, size)).astype(np.float32),
+        rng.randint(0, 10, n).astype(np.int32),
+    )
 
 
 def fill_model(model, seed=0, **fixed):
@@ -79,23 +76,13 @@ def fill_model(model, seed=0, **fixed):
         seed (int): see :func:`fill`.
         fixed: values for all arrays with that last part of the path, as ``avg_mean=0``.
     """
-    for path, array in arrays(model).items():
+    for path, array in parameters.arrays(model).items():
         leaf = path.rsplit('/', 1)[-1]
         value = fixed[leaf] if leaf in fixed else fill(path, array.shape, seed)
         array[...] = model.xp.asarray(value, dtype=array.dtype)
 
 
-def is_weight(param):
-    """Return whether the article counts a parameter: W of a convolution or a linear layer."""
-    return param.name == 'W' and param.ndim >= 2
-
-
-def count_weights(model):
-    """Return the article's count of weights."""
-    return sum(param.size for param in model.params() if is_weight(param))
-
-
-class Golden(object):
+class Golden:
     """What the original computes for one model and one choice of options.
 
     Args:
@@ -119,8 +106,10 @@ class Golden(object):
         npz = path.with_suffix('.npz')
         self.logits = dict(np.load(str(npz))) if npz.exists() else None
         with open(str(path.with_name('rates.csv'))) as f:
-            rates = {row['name']: float(row['optimizer_rate_for_the_three_updates'])
-                     for row in csv.DictReader(f)}
+            rates = {
+                row['name']: float(row['optimizer_rate_for_the_three_updates'])
+                for row in csv.DictReader(f)
+            }
         self.rate = rates.get(self.case)
 
     @property
@@ -140,13 +129,14 @@ def _sums(array):
     if array is None:
         return np.zeros(2)
     array = chainer.cuda.to_cpu(array).astype(np.float64)
-    return np.array([np.sqrt((array ** 2).sum()), array.sum()])
+    return np.array([np.sqrt((array**2).sum()), array.sum()])
 
 
-def _worst_norm(ours, theirs, floor=0.):
+def _worst_norm(ours, theirs, floor=0.0):
     """Largest relative deviation of L2 norms, against the norm itself or ``floor`` if larger."""
-    return max(abs(ours[path][0] - norm) / max(norm, floor, 1e-30)
-               for path, (norm, _) in theirs.items())
+    return max(
+        abs(ours[path][0] - norm) / max(norm, floor, 1e-30) for path, (norm, _) in theirs.items()
+    )
 
 
 def check(golden, model=None, updates=True):
@@ -185,20 +175,22 @@ def check(golden, model=None, updates=True):
         found['train_logits'] = deviation(y, 'train_logits')
         F.softmax_cross_entropy(y, t).backward()
         ours = {path.lstrip('/'): _sums(param.grad) for path, param in model.namedparams()}
-        theirs = {path: sums or (0., 0.) for path, sums in numbers['grads'].items()}
+        theirs = {path: sums or (0.0, 0.0) for path, sums in numbers['grads'].items()}
         largest = max(norm for norm, _ in theirs.values())
         found['grads'] = _worst_norm(ours, theirs, 0.01 * largest)
         if numbers['bn_after']:
             found['bn_after'] = _worst_norm(
-                {path: _sums(array) for path, array in arrays(model).items()},
-                numbers['bn_after'])
+                {path: _sums(array) for path, array in parameters.arrays(model).items()},
+                numbers['bn_after'],
+            )
         if updates and golden.rate is not None:
             losses = three_updates(golden, model, x, t)
             theirs = np.array(numbers['train_losses'])
             found['train_losses'] = np.abs(losses / theirs - 1).max()
             found['params_after_3_updates'] = _worst_norm(
-                {path: _sums(array) for path, array in arrays(model).items()},
-                numbers['params_after_3_updates'])
+                {path: _sums(array) for path, array in parameters.arrays(model).items()},
+                numbers['params_after_3_updates'],
+            )
     return found
 
 
@@ -208,7 +200,7 @@ def three_updates(golden, model, x, t):
     Args:
         golden (Golden): what the original computes.
         model (chainer.Chain): the model; noise is off if the caller has switched it off.
-        x (array): pictures (B, 3, H, W), of the model's dtype.
+        x (array): images (B, 3, H, W), of the model's dtype.
         t (array): int32 classes (B,).
 
     Returns:

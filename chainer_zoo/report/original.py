@@ -2,6 +2,7 @@
 
 Everything is computed when asked; nothing but what the original computed is stored.
 """
+
 import json
 import pathlib
 import sys
@@ -12,13 +13,13 @@ import numpy as np
 import tqdm
 
 from chainer_zoo import catalog
-from chainer_zoo import devices
+from chainer_zoo.commands import flags
 from chainer_zoo.data import cifar10
-from chainer_zoo.data.pictures import Pictures
+from chainer_zoo.data.images import ImagePipeline
+from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions.noise import no_noise
 from chainer_zoo.report import golden
-from chainer_zoo.training import arguments
 from chainer_zoo.training.optimizer import make_optimizer
 
 #: A source checkout's folder of golden files, and where learning curves may stand beside it.
@@ -29,24 +30,38 @@ CURVES = _ROOT.parent / 'shared' / 'original' / 'curve.json'
 #: Largest relative deviations of losses: of each of the first 10, and of the mean of the last 20.
 FIRST, LAST = 0.03, 0.05
 
-_PICTURES = 64  # an update
+_IMAGES = 64  # an update
 
 
 def add_arguments(parser):
     """Add ``--original`` and what belongs to it to a command's parser."""
     group = parser.add_argument_group('held against the original code')
-    group.add_argument('--original', action='store_true',
-                       help='compute golden checks and learning curves; takes a while')
-    group.add_argument('--golden', metavar='FOLDER', default=str(GOLDEN),
-                       help="what the original computes: NAME.json, NAME.npz, rates.csv")
-    group.add_argument('--only', metavar='NAME', nargs='+', default=None,
-                       help='only these models')
-    group.add_argument('--curves', metavar='FILE', default=None,
-                       help="the original's learning curves; {} if not given".format(CURVES))
-    group.add_argument('--data', metavar='PATH', default=None,
-                       help='cifar-10-python.tar.gz or cifar-10-batches-py, for the curves: the '
-                            'very pictures that the original learned from')
-    arguments.add_device(parser)
+    group.add_argument(
+        '--original',
+        action='store_true',
+        help='compute golden checks and learning curves; takes a while',
+    )
+    group.add_argument(
+        '--golden',
+        metavar='FOLDER',
+        default=str(GOLDEN),
+        help='what the original computes: NAME.json, NAME.npz, rates.csv',
+    )
+    group.add_argument('--only', metavar='NAME', nargs='+', default=None, help='only these models')
+    group.add_argument(
+        '--curves',
+        metavar='FILE',
+        default=None,
+        help=f"the original's learning curves; {CURVES} if not given",
+    )
+    group.add_argument(
+        '--data',
+        metavar='PATH',
+        default=None,
+        help='cifar-10-python.tar.gz or cifar-10-batches-py, for the curves: the '
+        'very images that the original learned from',
+    )
+    flags.add_device(parser)
 
 
 def add(page, args):
@@ -57,18 +72,19 @@ def add(page, args):
         args (argparse.Namespace): see :func:`add_arguments`.
 
     Raises:
-        UserError: there are no golden files, or the curves or their pictures cannot be read.
+        UserError: there are no golden files, or the curves or their images cannot be read.
     """
     device = devices.find(args.gpu)
     engine = devices.choose_engine(args.cpu, args.gpu)
     _add_golden(page, args, device, engine)
     curves = args.curves or (CURVES if CURVES.exists() else None)
     if curves is None:
-        page.paragraph('Learning curves: not computed, because there is no {} (--curves).'.format(
-            CURVES))
+        page.paragraph(f'Learning curves: not computed, because there is no {CURVES} (--curves).')
     elif args.data is None:
-        page.paragraph('Learning curves: not computed, because --data does not say where the '
-                       'pictures are that the original learned from.')
+        page.paragraph(
+            'Learning curves: not computed, because --data does not say where the '
+            'images are that the original learned from.'
+        )
     else:
         _add_curves(page, args, pathlib.Path(curves), device)
 
@@ -76,10 +92,14 @@ def add(page, args):
 def _add_golden(page, args, device, engine):
     cases = [golden.Golden(path) for path in sorted(pathlib.Path(args.golden).glob('*.json'))]
     if not cases:
-        raise UserError('there are no golden files (*.json) in {}: give their folder with '
-                        '--golden'.format(args.golden))
-    cases = [case for case in cases if case.logits is not None
-             and (args.only is None or case.name in args.only)]
+        raise UserError(
+            f'there are no golden files (*.json) in {args.golden}: give their folder with --golden'
+        )
+    cases = [
+        case
+        for case in cases
+        if case.logits is not None and (args.only is None or case.name in args.only)
+    ]
     order = catalog.names()
     cases.sort(key=lambda case: (order.index(case.name), case.case))
     rows = []
@@ -87,27 +107,36 @@ def _add_golden(page, args, device, engine):
         model = case.build()
         model.to_device(device)
         found = golden.check(case, model)
-        rows.append([case.case] + [
-            '{:.1e}{}'.format(found[what], '' if found[what] <= limit else ' (!)')
-            if what in found else '-' for what, limit in golden.TOLERANCES.items()])
+        rows.append(
+            [case.case]
+            + [
+                '{:.1e}{}'.format(found[what], '' if found[what] <= limit else ' (!)')
+                if what in found
+                else '-'
+                for what, limit in golden.TOLERANCES.items()
+            ]
+        )
     page.heading("Golden checks: deviation from the original's numbers")
     page.paragraph(
-        'The original code on Chainer 1.24 and this project, from the same weights and pictures, '
-        'noise off, computed now ({}). Logits: largest deviation over the largest logit. Gradients, '
+        'The original code on Chainer 1.24 and this project, from the same weights and images, '
+        f'noise off, computed now ({engine}). Logits: largest deviation over the largest logit. Gradients, '
         'running statistics (BN) and parameters after three updates: largest relative deviation of '
         'an L2 norm. Losses: before each of three updates, relative. (!) marks more than the '
         'tolerance. At their golden rates some networks amplify float32 rounding so far that the '
         'original misses itself when only the number of threads changes, and the training logits of '
         'preresnet in its float32 are off by 4e-03 from those in its float64; the tests decide those '
-        'in float64 (tests/models/test_float64.py).'.format(engine))
-    page.table(['model'] + [what.replace('_', ' ') for what in golden.TOLERANCES],
-               rows + [['tolerance'] + ['{:.0e}'.format(limit)
-                                        for limit in golden.TOLERANCES.values()]],
-               [what.replace('_', ' ') for what in golden.TOLERANCES])
+        'in float64 (tests/models/test_float64.py).'
+    )
+    page.table(
+        ['model'] + [what.replace('_', ' ') for what in golden.TOLERANCES],
+        rows + [['tolerance'] + [f'{limit:.0e}' for limit in golden.TOLERANCES.values()]],
+        [what.replace('_', ' ') for what in golden.TOLERANCES],
+    )
 
 
 def _add_curves(page, args, path, device):
     from chainer_zoo.report import plots  # matplotlib takes a second to import
+
     curves = read_curves(path)
     data = cifar10.read(args.data)
     pairs, rows = {}, []
@@ -117,20 +146,34 @@ def _add_curves(page, args, path, device):
         ours = learn(name, curve, data.train_x, data.train_y, device)
         first, last = deviations(ours, curve['losses'])
         pairs[name] = ours, curve['losses']
-        rows.append([name, ', '.join('{}={}'.format(*item) for item in curve['args'].items()),
-                     len(ours), '{:.2%}'.format(first), '{:.2%}'.format(last),
-                     'yes' if first <= FIRST and last <= LAST else 'no'])
+        rows.append(
+            [
+                name,
+                ', '.join('{}={}'.format(*item) for item in curve['args'].items()),
+                len(ours),
+                f'{first:.2%}',
+                f'{last:.2%}',
+                'yes' if first <= FIRST and last <= LAST else 'no',
+            ]
+        )
     if not pairs:
         return
     page.heading("Learning curves beside the original's")
     page.paragraph(
-        'Small networks on real pictures from the same weights, noise off, one rate throughout. '
-        'Held: each of the first 10 losses within {:.0%}, the mean of the last 20 within '
-        '{:.0%}.'.format(FIRST, LAST))
-    page.table(['model', 'options', 'updates', 'first 10, largest', 'mean of the last 20', 'held'],
-               rows, ('updates', 'first 10, largest', 'mean of the last 20'))
-    page.figure('learning-curves', plots.losses(pairs),
-                'Loss of each update: the original on Chainer 1.24, and ours.')
+        'Small networks on real images from the same weights, noise off, one rate throughout. '
+        f'Held: each of the first 10 losses within {FIRST:.0%}, the mean of the last 20 within '
+        f'{LAST:.0%}.'
+    )
+    page.table(
+        ['model', 'options', 'updates', 'first 10, largest', 'mean of the last 20', 'held'],
+        rows,
+        ('updates', 'first 10, largest', 'mean of the last 20'),
+    )
+    page.figure(
+        'learning-curves',
+        plots.losses(pairs),
+        'Loss of each update: the original on Chainer 1.24, and ours.',
+    )
 
 
 def read_curves(path):
@@ -145,9 +188,9 @@ def read_curves(path):
             catalog.entry(name).complete(curve['args'])
             np.asarray(curve['losses'], dtype=float) * curve['rate']
     except OSError as error:
-        raise UserError('cannot read {}: {}'.format(path, error.strerror)) from error
+        raise UserError(f'cannot read {path}: {error.strerror}') from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError('{} holds no learning curves: {}'.format(path, error)) from error
+        raise UserError(f'{path} holds no learning curves: {error}') from error
     return curves
 
 
@@ -157,7 +200,7 @@ def learn(name, curve, x, y, device=None):
     Args:
         name (str): the model.
         curve (dict): its ``args`` (options), ``rate`` and the original's ``losses``.
-        x (numpy.ndarray): uint8 pictures (N, 3, 32, 32); update k takes 64 k to 64 k + 63.
+        x (numpy.ndarray): uint8 images (N, 3, 32, 32); update k takes 64 k to 64 k + 63.
         y (numpy.ndarray): their labels.
         device (chainer.backend.Device): where to compute; the CPU if None.
 
@@ -171,14 +214,16 @@ def learn(name, curve, x, y, device=None):
         model.to_device(device)
     optimizer = make_optimizer(entry.recipe, model)
     optimizer.lr = curve['rate']
-    pictures = Pictures(entry.picture_class(entry.complete(curve['args'])))
+    images = ImagePipeline(entry.image_class(entry.complete(curve['args'])))
     found = []
     with chainer.using_config('train', True), no_noise():
         for k in _progress(range(len(curve['losses'])), name):
-            part = slice(_PICTURES * k, _PICTURES * (k + 1))
+            part = slice(_IMAGES * k, _IMAGES * (k + 1))
             model.cleargrads()
-            loss = F.softmax_cross_entropy(model(pictures.test(model.xp.asarray(x[part]))),
-                                           model.xp.asarray(y[part], dtype=np.int32))
+            loss = F.softmax_cross_entropy(
+                model(images.test(model.xp.asarray(x[part]))),
+                model.xp.asarray(y[part], dtype=np.int32),
+            )
             found.append(float(loss.array))
             loss.backward()
             optimizer.update()
@@ -188,8 +233,10 @@ def learn(name, curve, x, y, device=None):
 def deviations(ours, theirs):
     """Return the largest relative deviation of the first 10 losses, and of the mean of the last 20."""
     ours, theirs = np.asarray(ours), np.asarray(theirs)
-    return (float(np.abs(ours[:10] / theirs[:10] - 1).max()),
-            float(abs(ours[-20:].mean() / theirs[-20:].mean() - 1)))
+    return (
+        float(np.abs(ours[:10] / theirs[:10] - 1).max()),
+        float(abs(ours[-20:].mean() / theirs[-20:].mean() - 1)),
+    )
 
 
 def _progress(items, text):

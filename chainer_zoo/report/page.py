@@ -1,4 +1,5 @@
 """A report of headings, paragraphs, tables and figures, as text, Markdown and one HTML file."""
+
 import base64
 import collections
 import html
@@ -30,7 +31,7 @@ figcaption { color: #555; }
 """
 
 
-class Page(object):
+class Page:
     """A report under construction: what is added first comes first.
 
     Args:
@@ -51,7 +52,9 @@ class Page(object):
 
     def table(self, header, rows, numbers=()):
         """Add a table; see :func:`chainer_zoo.report.table.render`."""
-        self._blocks.append(_Table(header, [[str(value) for value in row] for row in rows], numbers))
+        self._blocks.append(
+            _Table(header, [[str(value) for value in row] for row in rows], numbers)
+        )
 
     def figure(self, name, png, caption):
         """Add a figure: the name of its file without ``.png``, the file's bytes, what it shows."""
@@ -68,7 +71,7 @@ class Page(object):
             elif isinstance(block, _Table):
                 lines += [table.render(block.header, block.rows, 'text', block.numbers), '']
             else:
-                lines += [textwrap.fill('{}.png: {}'.format(block.name, block.caption), 100), '']
+                lines += [textwrap.fill(f'{block.name}.png: {block.caption}', 100), '']
         return '\n'.join(lines).rstrip('\n')
 
     def markdown(self):
@@ -82,28 +85,39 @@ class Page(object):
             elif isinstance(block, _Table):
                 lines += [table.render(block.header, block.rows, 'markdown', block.numbers), '']
             else:
-                lines += ['![{}]({}.png)'.format(block.caption, block.name), '']
+                lines += [f'![{block.caption}]({block.name}.png)', '']
         return '\n'.join(lines)
 
     def html(self):
         """Return the page as HTML that needs no other file."""
         title = html.escape(self.title)
-        parts = ['<!DOCTYPE html>', '<html lang="en">', '<head>', '<meta charset="utf-8">',
-                 '<meta name="viewport" content="width=device-width, initial-scale=1">',
-                 '<title>{}</title>'.format(title), '<style>{}</style>'.format(_STYLE), '</head>',
-                 '<body>', '<h1>{}</h1>'.format(title)]
+        parts = [
+            '<!DOCTYPE html>',
+            '<html lang="en">',
+            '<head>',
+            '<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f'<title>{title}</title>',
+            f'<style>{_STYLE}</style>',
+            '</head>',
+            '<body>',
+            f'<h1>{title}</h1>',
+        ]
         for block in self._blocks:
             if isinstance(block, _Heading):
-                parts.append('<h2>{}</h2>'.format(html.escape(block.text)))
+                parts.append(f'<h2>{html.escape(block.text)}</h2>')
             elif isinstance(block, _Paragraph):
-                parts.append('<p>{}</p>'.format(html.escape(block.text)))
+                parts.append(f'<p>{html.escape(block.text)}</p>')
             elif isinstance(block, _Table):
                 parts.append(_html_table(block))
             else:
                 caption = html.escape(block.caption)
-                parts.append('<figure><img src="data:image/png;base64,{}" alt="{}">'
-                             '<figcaption>{}</figcaption></figure>'.format(
-                                 base64.b64encode(block.png).decode('ascii'), caption, caption))
+                parts.append(
+                    '<figure><img src="data:image/png;base64,{}" alt="{}">'
+                    '<figcaption>{}</figcaption></figure>'.format(
+                        base64.b64encode(block.png).decode('ascii'), caption, caption
+                    )
+                )
         return '\n'.join(parts + ['</body>', '</html>', ''])
 
     def save(self, folder, name):
@@ -116,15 +130,17 @@ class Page(object):
         Raises:
             UserError: the folder cannot be written to.
         """
-        files = {name + '.md': self.markdown().encode('utf-8'),
-                 name + '.html': self.html().encode('utf-8')}
-        files.update({block.name + '.png': block.png for block in self._blocks
-                      if isinstance(block, _Figure)})
+        files = {
+            name + '.md': self.markdown().encode('utf-8'),
+            name + '.html': self.html().encode('utf-8'),
+        }
+        files.update(
+            {block.name + '.png': block.png for block in self._blocks if isinstance(block, _Figure)}
+        )
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
-            raise UserError('cannot make the folder {}: {}'.format(
-                folder, error.strerror)) from error
+            raise UserError(f'cannot make the folder {folder}: {error.strerror}') from error
         for file, content in files.items():
             with write_whole(os.path.join(folder, file)) as f:
                 f.write(content)
@@ -135,10 +151,17 @@ def _html_table(block):
     right = [name in block.numbers for name in block.header]
 
     def line(tag, values):
-        return '<tr>{}</tr>'.format(''.join(
-            '<{0}{1}>{2}</{0}>'.format(tag, ' class="number"' if number else '', html.escape(value))
-            for value, number in zip(values, right)))
+        return '<tr>{}</tr>'.format(
+            ''.join(
+                '<{0}{1}>{2}</{0}>'.format(
+                    tag, ' class="number"' if number else '', html.escape(value)
+                )
+                for value, number in zip(values, right)
+            )
+        )
 
-    return '\n'.join(['<div class="wide"><table>', '<thead>', line('th', block.header), '</thead>',
-                      '<tbody>'] + [line('td', row) for row in block.rows]
-                     + ['</tbody>', '</table></div>'])
+    return '\n'.join(
+        ['<div class="wide"><table>', '<thead>', line('th', block.header), '</thead>', '<tbody>']
+        + [line('td', row) for row in block.rows]
+        + ['</tbody>', '</table></div>']
+    )

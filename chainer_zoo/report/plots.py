@@ -3,6 +3,7 @@
 Colours are those of Okabe and Ito, which colour-blind readers can tell apart; markers and dashes say
 the same once more.
 """
+
 import io
 import itertools
 
@@ -18,7 +19,7 @@ MARKERS = 'osD^vPX<'  # one more than colours, so that 56 runs differ
 _DPI = 110
 
 
-class Point(object):
+class Point:
     """A point of :func:`scatter`.
 
     Args:
@@ -58,15 +59,18 @@ def curves(runs):
     loss, accuracy = figure.subplots(1, 2)
     for i, run in enumerate(runs):
         color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
-        style = dict(color=color, marker=marker, markersize=5,
-                     markevery=max(1, len(run.epochs) // 12))
+        style = dict(
+            color=color, marker=marker, markersize=5, markevery=max(1, len(run.epochs) // 12)
+        )
         train = run.label + ': train' + (' / parts' if run.train_loss_divided else '')
         loss.plot(run.epochs, run.train_loss, '--', markerfacecolor='white', label=train, **style)
         loss.plot(run.epochs, run.test_loss, '-', label=run.label + ': test', **style)
         accuracy.plot(run.epochs, run.accuracy, '-', **style)
     loss.set_yscale('log')  # one diverging epoch must not flatten all other curves
-    for axes, label in ((loss, 'softmax cross entropy (nats, log scale)'),
-                        (accuracy, 'accuracy on the test pictures (%)')):
+    for axes, label in (
+        (loss, 'softmax cross entropy (nats, log scale)'),
+        (accuracy, 'accuracy on the test images (%)'),
+    ):
         axes.set_xlabel('epoch')
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -87,12 +91,28 @@ def losses(pairs):
     columns = min(2, len(pairs))
     figure = _figure((5 * columns, 3.2 * -(-len(pairs) // columns) + 0.4))
     for axes, (name, (ours, theirs)) in zip(
-            np.ravel(figure.subplots(-(-len(pairs) // columns), columns, squeeze=False)),
-            pairs.items()):
-        axes.plot(range(1, len(theirs) + 1), theirs, '-', color=COLORS[0], linewidth=3, alpha=0.5,
-                  label='original')
-        axes.plot(range(1, len(ours) + 1), ours, '--', color=COLORS[1], linewidth=1.2, marker='o',
-                  markersize=3, markevery=6, label='ours')
+        np.ravel(figure.subplots(-(-len(pairs) // columns), columns, squeeze=False)), pairs.items()
+    ):
+        axes.plot(
+            range(1, len(theirs) + 1),
+            theirs,
+            '-',
+            color=COLORS[0],
+            linewidth=3,
+            alpha=0.5,
+            label='original',
+        )
+        axes.plot(
+            range(1, len(ours) + 1),
+            ours,
+            '--',
+            color=COLORS[1],
+            linewidth=1.2,
+            marker='o',
+            markersize=3,
+            markevery=6,
+            label='ours',
+        )
         axes.set_title(name, fontsize=10)
         axes.set_xlabel('update')
         axes.set_ylabel('loss (nats)')
@@ -121,7 +141,7 @@ def scatter_figure(points, label):
     axes = figure.add_axes((0.07, 0.09, 0.91, 0.80))
     axes.set_xscale('log')
     shown = [point.y for point in points if point.y is not None and point.y >= 80]
-    low, high = min(shown + [90.]) - 0.9, max(shown + [97.]) + 0.4
+    low, high = min(shown + [90.0]) - 0.9, max(shown + [97.0]) + 0.4
     axes.set_ylim(low, high)
     sizes = [point.x for point in points]
     axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
@@ -134,10 +154,17 @@ def scatter_figure(points, label):
         marker, color, size, filled, _ = KINDS[point.kind]
         name, y = point.name, point.y
         if y is None or y < low:  # at the lower edge
-            name += '' if y is None else ' ({:.1f}% \N{DOWNWARDS ARROW})'.format(y)
+            name += '' if y is None else f' ({y:.1f}% \N{DOWNWARDS ARROW})'
             y = floor
-        axes.plot([point.x], [y], marker, color=color, markersize=size, clip_on=False,
-                  markerfacecolor=color if filled else 'white')
+        axes.plot(
+            [point.x],
+            [y],
+            marker,
+            color=color,
+            markersize=size,
+            clip_on=False,
+            markerfacecolor=color if filled else 'white',
+        )
         x, y = axes.transData.transform((point.x, y))
         half = 0.5 * size * _DPI / 72 + 2
         names.append((name, x, y, color))
@@ -145,11 +172,24 @@ def scatter_figure(points, label):
     boxes = _place_labels(figure, axes, names, markers)
     used = [kind for kind in KINDS if any(point.kind == kind for point in points)]
     figure.legend(
-        handles=[Line2D([], [], linestyle='', marker=KINDS[kind][0], color=KINDS[kind][1],
-                        markersize=min(KINDS[kind][2], 10), label=KINDS[kind][4],
-                        markerfacecolor=KINDS[kind][1] if KINDS[kind][3] else 'white')
-                 for kind in used],
-        loc='upper center', ncols=3, fontsize=9, frameon=False)
+        handles=[
+            Line2D(
+                [],
+                [],
+                linestyle='',
+                marker=KINDS[kind][0],
+                color=KINDS[kind][1],
+                markersize=min(KINDS[kind][2], 10),
+                label=KINDS[kind][4],
+                markerfacecolor=KINDS[kind][1] if KINDS[kind][3] else 'white',
+            )
+            for kind in used
+        ],
+        loc='upper center',
+        ncols=3,
+        fontsize=9,
+        frameon=False,
+    )
     return figure, boxes, markers
 
 
@@ -167,14 +207,22 @@ def _place_labels(figure, axes, names, markers):
     boxes, lines = [], []
     for i in sorted(range(len(names)), key=lambda i: -crowd[i]):
         name, x, y, color = names[i]
-        text = axes.annotate(name, (x, y), xycoords='figure pixels', fontsize=8, ha='center',
-                             va='center', color='#222222')
+        text = axes.annotate(
+            name,
+            (x, y),
+            xycoords='figure pixels',
+            fontsize=8,
+            ha='center',
+            va='center',
+            color='#222222',
+        )
         extent = text.get_window_extent(renderer)
         width, height = extent.width + 4, extent.height + 2
         gap = markers[i].width / 2
         best = None
-        for radius, angle in itertools.product((1, 8, 16, 26, 38, 52, 68, 86, 106, 130),
-                                               np.arange(24) * np.pi / 12):
+        for radius, angle in itertools.product(
+            (1, 8, 16, 26, 38, 52, 68, 86, 106, 130), np.arange(24) * np.pi / 12
+        ):
             dx, dy = np.cos(angle), np.sin(angle)
             cx = x + dx * (gap + radius + width / 2)
             cy = y + dy * (gap + radius + height / 2)
@@ -187,17 +235,35 @@ def _place_labels(figure, axes, names, markers):
                 + sum(_crosses(line, other) for other in boxes)
                 + sum(_crosses(line, other) for j, other in enumerate(markers) if j != i)
                 + sum(_crosses(other, box) for other in lines)
-                + (not (inside.x0 < box.x0 and box.x1 < inside.x1
-                        and inside.y0 < box.y0 and box.y1 < inside.y1)))
+                + (
+                    not (
+                        inside.x0 < box.x0
+                        and box.x1 < inside.x1
+                        and inside.y0 < box.y0
+                        and box.y1 < inside.y1
+                    )
+                )
+            )
             if best is None or cost < best[0]:
                 best = cost, radius, cx, cy, box, line
         _, radius, cx, cy, box, line = best
         text.set_position((cx, cy))
         if radius > 8:
-            axes.annotate('', (x, y), (cx, cy), xycoords='figure pixels',
-                          textcoords='figure pixels', zorder=1,
-                          arrowprops={'arrowstyle': '-', 'color': color, 'linewidth': 0.6,
-                                      'shrinkA': 0, 'shrinkB': gap * 72 / _DPI})
+            axes.annotate(
+                '',
+                (x, y),
+                (cx, cy),
+                xycoords='figure pixels',
+                textcoords='figure pixels',
+                zorder=1,
+                arrowprops={
+                    'arrowstyle': '-',
+                    'color': color,
+                    'linewidth': 0.6,
+                    'shrinkA': 0,
+                    'shrinkB': gap * 72 / _DPI,
+                },
+            )
             text.set_bbox({'facecolor': 'white', 'edgecolor': 'none', 'pad': 0.5})
             lines.append(line)
         boxes.append(box)

@@ -1,4 +1,5 @@
 """Reading finished runs: folders of this project and logs of the original."""
+
 import json
 import pathlib
 
@@ -9,7 +10,7 @@ from chainer_zoo.errors import UserError
 from chainer_zoo.legacy.log import Log
 
 
-class Run(object):
+class Run:
     """One training run, ours or the original's.
 
     Attributes:
@@ -22,14 +23,27 @@ class Run(object):
         train_loss, test_loss (numpy.ndarray): (E,) mean softmax cross entropy (nats).
         train_loss_divided (bool): whether ``train_loss`` is as the original logs it, divided by
             the number of parts of a batch, because that number is not known.
-        accuracy (numpy.ndarray): (E,) on the test pictures, in percent.
-        n_train, n_test (int): numbers of pictures.
+        accuracy (numpy.ndarray): (E,) on the test images, in percent.
+        n_train, n_test (int): numbers of images.
         seconds (float): from start to the last epoch's end, or None.
         record (dict): what ``arguments.json`` says, empty for the original.
     """
 
-    def __init__(self, path, original, entry, options, epochs, train_loss, test_loss, accuracy,
-                 history, seconds=None, record=None, train_loss_divided=False):
+    def __init__(
+        self,
+        path,
+        original,
+        entry,
+        options,
+        epochs,
+        train_loss,
+        test_loss,
+        accuracy,
+        history,
+        seconds=None,
+        record=None,
+        train_loss_divided=False,
+    ):
         self.path = path
         self.label = path.resolve().parent.name if original else path.resolve().name
         self.original = original
@@ -47,7 +61,7 @@ class Run(object):
 
     @property
     def best(self):
-        """Index of the epoch with the best accuracy on the test pictures, the first of equals."""
+        """Index of the epoch with the best accuracy on the test images, the first of equals."""
         return int(np.argmax(np.where(np.isnan(self.accuracy), -1, self.accuracy)))
 
     @property
@@ -59,16 +73,19 @@ class Run(object):
         if self.options is None:
             found.append('the log does not say the options')
         else:
-            other = ['{}={}'.format(name, self.options[name])
-                     for name, value in self.entry.complete({}).items()
-                     if self.options[name] != value]
+            other = [
+                f'{name}={self.options[name]}'
+                for name, value in self.entry.complete({}).items()
+                if self.options[name] != value
+            ]
             if other:
                 found.append('other options than the article: ' + ', '.join(other))
         if self.epochs[-1] < self.entry.recipe.epochs:
-            found.append('{} of {} epochs'.format(self.epochs[-1], self.entry.recipe.epochs))
+            found.append(f'{self.epochs[-1]} of {self.entry.recipe.epochs} epochs')
         if (self.n_train, self.n_test) != (50000, 10000):
-            found.append('{:,} of 50,000 training and {:,} of 10,000 test pictures'.format(
-                self.n_train, self.n_test))
+            found.append(
+                f'{self.n_train:,} of 50,000 training and {self.n_test:,} of 10,000 test images'
+            )
         return found
 
 
@@ -82,7 +99,7 @@ def read_all(texts):
         same = [run for run in runs if run.label == label]
         if len(same) > 1:
             for number, run in enumerate(same, 1):
-                run.label = '{} #{}'.format(label, number)
+                run.label = f'{label} #{number}'
     return runs
 
 
@@ -103,12 +120,14 @@ def read(text):
     path, given = _split(text)
     if path.is_dir() and (path / 'arguments.json').exists():
         if given:
-            raise UserError('{}: a folder has its options in arguments.json'.format(text))
+            raise UserError(f'{text}: a folder has its options in arguments.json')
         return _ours(path)
     if path.is_dir():
         if not (path / 'log.json').exists():
-            raise UserError('{} is no run: a folder with arguments.json and log, or a log.json of '
-                            'the original, is expected'.format(path))
+            raise UserError(
+                f'{path} is no run: a folder with arguments.json and log, or a log.json of '
+                'the original, is expected'
+            )
         path = path / 'log.json'
     return _originals(path, given)
 
@@ -121,8 +140,9 @@ def _split(text):
         try:
             return pathlib.Path(text), {name.strip(): int(value) for name, value in pairs}
         except ValueError as error:
-            raise UserError('{}: options are written as C=2,d=4 with whole numbers, not {}'.format(
-                text, options)) from error
+            raise UserError(
+                f'{text}: options are written as C=2,d=4 with whole numbers, not {options}'
+            ) from error
     return pathlib.Path(text), {}
 
 
@@ -130,9 +150,9 @@ def _json(path):
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
-        raise UserError('cannot read {}: {}'.format(path, error.strerror)) from error
+        raise UserError(f'cannot read {path}: {error.strerror}') from error
     except (ValueError, RecursionError) as error:
-        raise UserError('{} is damaged: {}'.format(path, error)) from error
+        raise UserError(f'{path} is damaged: {error}') from error
 
 
 def _ours(folder):
@@ -143,24 +163,44 @@ def _ours(folder):
         entry = catalog.entry(record['model'])
         options = entry.complete(record['options'])
         if not log:
-            raise UserError('{} has no finished epoch yet'.format(folder))
-        columns = [np.array([float(epoch[key]) for epoch in log]) for key in (
-            'epoch', 'main/loss', 'validation/main/loss', 'validation/main/accuracy',
-            'elapsed_time')]
+            raise UserError(f'{folder} has no finished epoch yet')
+        columns = [
+            np.array([float(epoch[key]) for epoch in log])
+            for key in (
+                'epoch',
+                'main/loss',
+                'validation/main/loss',
+                'validation/main/accuracy',
+                'elapsed_time',
+            )
+        ]
     except UserError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError('{} is no run of this project, or damaged: {} is missing or no number in '
-                        'arguments.json or log'.format(folder, error)) from error
+        raise UserError(
+            f'{folder} is no run of this project, or damaged: {error} is missing or no number in '
+            'arguments.json or log'
+        ) from error
     epochs, train_loss, test_loss, accuracy, seconds = columns
-    return Run(folder, False, entry, options, epochs.astype(int), train_loss, test_loss,
-               100 * accuracy, history, seconds[-1], record)
+    return Run(
+        folder,
+        False,
+        entry,
+        options,
+        epochs.astype(int),
+        train_loss,
+        test_loss,
+        100 * accuracy,
+        history,
+        seconds[-1],
+        record,
+    )
 
 
 def _originals(path, given):
     history = Log.load(path).history()
     if not len(history.accuracy):
-        raise UserError('{} has no finished epoch yet'.format(path))
+        raise UserError(f'{path} has no finished epoch yet')
     divide = given.pop('divide', None)
     entry = options = None
     if history.model_name is not None:
@@ -168,8 +208,16 @@ def _originals(path, given):
         if given or not entry.options:
             options = entry.complete(given)
     elif given:
-        raise UserError('{}: options {}, but the log does not say of which model'.format(
-            path, given))
-    return Run(path, True, entry, options, np.arange(1, len(history.accuracy) + 1),
-               history.train_loss * (divide or 1), history.test_loss, 100 * history.accuracy,
-               history, train_loss_divided=divide is None)
+        raise UserError(f'{path}: options {given}, but the log does not say of which model')
+    return Run(
+        path,
+        True,
+        entry,
+        options,
+        np.arange(1, len(history.accuracy) + 1),
+        history.train_loss * (divide or 1),
+        history.test_loss,
+        100 * history.accuracy,
+        history,
+        train_loss_divided=divide is None,
+    )

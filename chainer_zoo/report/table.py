@@ -1,4 +1,5 @@
 """Tables as text, CSV and Markdown."""
+
 import argparse
 import csv
 import io
@@ -9,8 +10,14 @@ def add_style(parser):
     parser.set_defaults(style='text')
     group = parser.add_mutually_exclusive_group()
     for style, name in (('csv', 'CSV'), ('markdown', 'Markdown')):
-        group.add_argument('--' + style, dest='style', action='store_const', const=style,
-                           default=argparse.SUPPRESS, help='print the table as ' + name)
+        group.add_argument(
+            '--' + style,
+            dest='style',
+            action='store_const',
+            const=style,
+            default=argparse.SUPPRESS,
+            help='print the table as ' + name,
+        )
 
 
 def render(header, rows, style, numbers=()):
@@ -32,9 +39,15 @@ def render(header, rows, style, numbers=()):
         return text.getvalue().rstrip('\n')
     if style == 'markdown':
         rule = ['---:' if name in numbers else '---' for name in header]
-        return '\n'.join('| {} |'.format(' | '.join(value.replace('|', '\\|') for value in row))
-                         for row in [header, rule] + rows)
+        return '\n'.join(
+            '| {} |'.format(' | '.join(value.replace('|', '\\|') for value in row))
+            for row in [header, rule] + rows
+        )
     widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header))]
-    return '\n'.join('  '.join(
-        value.rjust(width) if name in numbers else value.ljust(width)
-        for value, width, name in zip(row, widths, header)).rstrip() for row in [header] + rows)
+    return '\n'.join(
+        '  '.join(
+            value.rjust(width) if name in numbers else value.ljust(width)
+            for value, width, name in zip(row, widths, header)
+        ).rstrip()
+        for row in [header] + rows
+    )

@@ -1,4 +1,5 @@
 """What happens around the updates: rates, evaluation, files, progress, stopping."""
+
 import contextlib
 import json
 import os
@@ -17,18 +18,18 @@ from chainer_zoo.data.sampler import serialize_rng
 from chainer_zoo.files import write_whole
 from chainer_zoo.functions import noise
 from chainer_zoo.legacy import model_file
-from chainer_zoo.report import training_plots
+from chainer_zoo.training import plots
 from chainer_zoo.training import snapshots
 from chainer_zoo.training.evaluation import evaluate
 from chainer_zoo.training.optimizer import set_rate
 from chainer_zoo.training.updater import epoch_of
 from chainer_zoo.training.updater import weights_must_be_finite
 
-#: The model that did best on the test pictures; choosing by them flatters it, hence the name.
+#: The model that did best on the test images; choosing by them flatters it, hence the name.
 BEST_MODEL = 'best-on-test.model'
 
 
-class Stop(object):
+class Stop:
     """Says when training is over, and turns Ctrl-C into an orderly end after the current update.
 
     Args:
@@ -50,8 +51,12 @@ class Stop(object):
         self._cut = None
 
     def __call__(self, trainer):
-        return (self.saved or trainer.updater.epoch >= self.epochs
-                or trainer.updater.iteration > 0 and self.cut_short(trainer))
+        return (
+            self.saved
+            or trainer.updater.epoch >= self.epochs
+            or trainer.updater.iteration > 0
+            and self.cut_short(trainer)
+        )
 
     def cut_short(self, trainer):
         """Return whether this update is the last although its epoch is not over.
@@ -60,9 +65,15 @@ class Stop(object):
         """
         iteration = trainer.updater.iteration
         if self._cut is None or self._cut[0] != iteration:
-            self._cut = iteration, (
-                self.iterations is not None and iteration >= self.iterations
-                or self.seconds is not None and trainer.elapsed_time >= self.seconds)
+            self._cut = (
+                iteration,
+                (
+                    self.iterations is not None
+                    and iteration >= self.iterations
+                    or self.seconds is not None
+                    and trainer.elapsed_time >= self.seconds
+                ),
+            )
         return self._cut[1]
 
     def end_of_epoch(self, trainer):
@@ -75,8 +86,9 @@ class Stop(object):
         if threading.current_thread() is not threading.main_thread():
             yield  # signals reach the main thread only
             return
-        before = {number: signal.signal(number, self._ask)
-                  for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:
@@ -126,9 +138,9 @@ class Evaluation(extension.Extension):
     """Tests the model and reports loss, accuracy and accuracy per class.
 
     Args:
-        x, y: the test pictures and labels.
-        pictures (chainer_zoo.data.pictures.Pictures): prepares them.
-        batch (int): pictures at a time, which bounds the memory.
+        x, y: the test images and labels.
+        images (chainer_zoo.data.images.ImagePipeline): prepares them.
+        batch (int): images at a time, which bounds the memory.
         label_names (sequence of str): names of the model's classes.
 
     Attributes:
@@ -137,9 +149,9 @@ class Evaluation(extension.Extension):
 
     priority = extension.PRIORITY_WRITER
 
-    def __init__(self, x, y, pictures, batch, label_names):
+    def __init__(self, x, y, images, batch, label_names):
         self.x, self.y = x, y
-        self.pictures = pictures
+        self.images = images
         self.batch = batch
         self.label_names = label_names
         self.last = None
@@ -147,10 +159,10 @@ class Evaluation(extension.Extension):
     def __call__(self, trainer):
         weights_must_be_finite(trainer.updater)  # before anything is tested, logged or saved
         model = trainer.updater.get_optimizer('main').target
-        self.last = evaluate(model, self.x, self.y, self.pictures, self.batch,
-                             len(self.label_names))
-        reporter.report({'validation/main/loss': self.last.loss,
-                         'validation/main/accuracy': self.last.accuracy})
+        self.last = evaluate(model, self.x, self.y, self.images, self.batch, len(self.label_names))
+        reporter.report(
+            {'validation/main/loss': self.last.loss, 'validation/main/accuracy': self.last.accuracy}
+        )
         for name, accuracy in zip(self.label_names, self.last.per_class):
             reporter.report({'validation/main/accuracy/' + name: accuracy})
 
@@ -176,16 +188,18 @@ class RunLog(extension.Extension):
     def __call__(self, trainer):
         log = self.log_report.log
         updates = log[-1]['iteration'] - (log[-2]['iteration'] if len(log) > 1 else 0)
-        pictures = updates * trainer.updater.get_iterator('main').batch_size
+        images = updates * trainer.updater.get_iterator('main').batch_size
         last = self.evaluation.last
         self.legacy_log.add_epoch(
             # as the original: what it sums has been divided by the number of parts
-            log[-1]['main/loss'] * pictures / self.divide,
-            last.loss * int(last.confusion.sum()), last.confusion)
+            log[-1]['main/loss'] * images / self.divide,
+            last.loss * int(last.confusion.sum()),
+            last.confusion,
+        )
         with write_whole(os.path.join(trainer.out, 'log')) as f:
             f.write(json.dumps(log, indent=4).encode())
         self.legacy_log.save(os.path.join(trainer.out, 'log.json'))
-        training_plots.save(log, trainer.out)
+        plots.save(log, trainer.out)
 
     def serialize(self, serializer):
         records = serializer('records', json.dumps(self.legacy_log.records))
@@ -220,11 +234,11 @@ class SaveModels(extension.Extension):
             self.best = self.evaluation.last.accuracy
             model_file.save(os.path.join(self.folder, BEST_MODEL), model)
         self.saved = [old for old in self.saved if old != name] + [name]
-        for old in self.saved[:-self.keep]:
+        for old in self.saved[: -self.keep]:
             path = os.path.join(self.folder, old)
             if os.path.exists(path):
                 os.unlink(path)
-        self.saved = self.saved[-self.keep:]
+        self.saved = self.saved[-self.keep :]
 
     def serialize(self, serializer):
         self.best = serializer('best', self.best)
@@ -235,7 +249,7 @@ class RandomState(extension.Extension):
     """Carries the random generators into snapshots and back.
 
     Args:
-        rng (numpy.random.RandomState): draws sizes, crops and flips of pictures.
+        rng (numpy.random.RandomState): draws sizes, crops and flips of images.
     """
 
     trigger = (1, 'epoch')
@@ -248,7 +262,7 @@ class RandomState(extension.Extension):
 
     def serialize(self, serializer):
         noise.generator.serialize(serializer['noise'])
-        for name, rng in (('pictures', self.rng), ('numpy', np.random.mtrand._rand)):
+        for name, rng in (('images', self.rng), ('numpy', np.random.mtrand._rand)):
             serialize_rng(serializer[name], rng)
 
 
@@ -270,8 +284,9 @@ class Mixed16State(extension.Extension):
     def serialize(self, serializer):
         optimizer = self.optimizer
         optimizer._loss_scale = float(serializer('loss_scale', float(optimizer._loss_scale)))
-        optimizer._loss_scaling_isnan_ever = bool(serializer(
-            'was_too_large', int(optimizer._loss_scaling_isnan_ever)))
+        optimizer._loss_scaling_isnan_ever = bool(
+            serializer('was_too_large', int(optimizer._loss_scaling_isnan_ever))
+        )
         for path, param in optimizer.target.namedparams():
             if param.dtype != np.float16:
                 continue
@@ -303,21 +318,26 @@ class Snapshots(extension.Extension):
         self.trigger = self._due
 
     def _due(self, trainer):
-        return (self.stop.asked or self.stop.end_of_epoch(trainer)
-                or bool(self.every) and trainer.updater.iteration % self.every == 0)
+        return (
+            self.stop.asked
+            or self.stop.end_of_epoch(trainer)
+            or bool(self.every)
+            and trainer.updater.iteration % self.every == 0
+        )
 
     def __call__(self, trainer):
         stopping = self.stop.asked  # before writing: a signal may come in between
         weights_must_be_finite(trainer.updater)
-        snapshots.save(snapshots.path_of(trainer.out, trainer.updater.iteration),
-                       trainer, self.record)
+        snapshots.save(
+            snapshots.path_of(trainer.out, trainer.updater.iteration), trainer, self.record
+        )
         snapshots.keep_newest(trainer.out, self.keep)
         if stopping:
             self.stop.saved = True
 
 
 class Progress(extension.Extension):
-    """A bar with loss, rate, pictures a second and time left; plain lines where there is no terminal.
+    """A bar with loss, rate, images a second and time left; plain lines where there is no terminal.
 
     Args:
         total (int): updates in all.
@@ -342,38 +362,54 @@ class Progress(extension.Extension):
         self.first = trainer.updater.iteration
         self.spoken = self.start
         if self.terminal:
-            self.bar = tqdm.tqdm(total=self.total, initial=self.first, unit='update',
-                                 file=sys.stdout, dynamic_ncols=True, leave=False,
-                                 bar_format='{desc} |{bar}| {n_fmt}/{total_fmt}{postfix}')
+            self.bar = tqdm.tqdm(
+                total=self.total,
+                initial=self.first,
+                unit='update',
+                file=sys.stdout,
+                dynamic_ncols=True,
+                leave=False,
+                bar_format='{desc} |{bar}| {n_fmt}/{total_fmt}{postfix}',
+            )
 
     def __call__(self, trainer):
         updater = trainer.updater
         speed = (updater.iteration - self.first) / max(time.time() - self.start, 1e-9)
         left = min((self.total - updater.iteration) / speed, self.seconds - trainer.elapsed_time)
-        numbers = 'loss {:.4f}  rate {:g}  {:.1f} pictures/s  {} left'.format(
-            float(trainer.observation['main/loss']), trainer.observation['lr'],
+        numbers = 'loss {:.4f}  rate {:g}  {:.1f} images/s  {} left'.format(
+            float(trainer.observation['main/loss']),
+            trainer.observation['lr'],
             speed * updater.get_iterator('main').batch_size,
-            tqdm.tqdm.format_interval(max(left, 0)))
+            tqdm.tqdm.format_interval(max(left, 0)),
+        )
         if self.bar is not None:
-            self.bar.set_description('epoch {}'.format(epoch_of(updater)), refresh=False)
+            self.bar.set_description(f'epoch {epoch_of(updater)}', refresh=False)
             self.bar.set_postfix_str(numbers, refresh=False)
             self.bar.update(updater.iteration - self.bar.n)
         elif time.time() - self.spoken >= self.quiet_seconds:
             self.spoken = time.time()
-            print('epoch {}  update {}  {}'.format(epoch_of(updater), updater.iteration, numbers),
-                  flush=True)
+            print(f'epoch {epoch_of(updater)}  update {updater.iteration}  {numbers}', flush=True)
         if 'validation/main/loss' in trainer.observation:
             tqdm.tqdm.write(self._summary(trainer), file=sys.stdout)
             sys.stdout.flush()
 
     def _summary(self, trainer):
         record = trainer.get_extension('LogReport').log[-1]
-        return '\n'.join([
-            'epoch {}: train loss {:.4f}, test loss {:.4f}, test accuracy {:.2%}'.format(
-                record['epoch'], record['main/loss'], record['validation/main/loss'],
-                record['validation/main/accuracy']),
-            '  ' + '  '.join('{} {:.1%}'.format(name, record['validation/main/accuracy/' + name])
-                             for name in self.label_names)])
+        return '\n'.join(
+            [
+                'epoch {}: train loss {:.4f}, test loss {:.4f}, test accuracy {:.2%}'.format(
+                    record['epoch'],
+                    record['main/loss'],
+                    record['validation/main/loss'],
+                    record['validation/main/accuracy'],
+                ),
+                '  '
+                + '  '.join(
+                    '{} {:.1%}'.format(name, record['validation/main/accuracy/' + name])
+                    for name in self.label_names
+                ),
+            ]
+        )
 
     def finalize(self):
         if self.bar is not None:

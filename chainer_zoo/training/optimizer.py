@@ -1,8 +1,9 @@
 """From a recipe to Chainer's optimizer."""
+
+import numpy as np
 from chainer import optimizer_hooks
 from chainer import optimizers
 from chainer.optimizers.momentum_sgd import MomentumSGDRule
-import numpy as np
 
 
 def _is_plain(param):
@@ -10,9 +11,16 @@ def _is_plain(param):
 
     Numbers without an axis are none: NumPy 1 computes with them in float64.
     """
-    return param.layout is None and param._loss_scale is None and all([
-        type(x) is np.ndarray and x.dtype == np.float32 and x.ndim
-        for x in (param.array, param.grad)])
+    return (
+        param.layout is None
+        and param._loss_scale is None
+        and all(
+            [
+                type(x) is np.ndarray and x.dtype == np.float32 and x.ndim
+                for x in (param.array, param.grad)
+            ]
+        )
+    )
 
 
 class _Rule(MomentumSGDRule):
@@ -22,10 +30,15 @@ class _Rule(MomentumSGDRule):
         v = self.state and self.state.get('v')
         hyper = self.hyperparam
         lr, momentum = hyper.lr, hyper.momentum
-        if (not _is_plain(param) or type(v) is not np.ndarray or v.dtype != np.float32
-                or not (self.enabled and type(lr) is type(momentum) is float)
-                or self._hookable._pre_update_hooks or self._hookable._post_update_hooks):
-            super(_Rule, self).update(param)
+        if (
+            not _is_plain(param)
+            or type(v) is not np.ndarray
+            or v.dtype != np.float32
+            or not (self.enabled and type(lr) is type(momentum) is float)
+            or self._hookable._pre_update_hooks
+            or self._hookable._post_update_hooks
+        ):
+            super().update(param)
             return
         self.t += 1
         x = param.array
@@ -52,12 +65,12 @@ class MomentumSGD(optimizers.MomentumSGD):
     def reallocate_cleared_grads(self):
         """Give zeros to parameters without a gradient, if there are any."""
         if any([param.layout is not None or param.grad is None for param in self.target.params()]):
-            super(MomentumSGD, self).reallocate_cleared_grads()
+            super().reallocate_cleared_grads()
 
     def call_hook(self, hook):
         """Call a hook; weight decay is computed here."""
         if type(hook) is not optimizer_hooks.WeightDecay or type(hook.rate) is not float:
-            super(MomentumSGD, self).call_hook(hook)
+            super().call_hook(hook)
             return
         rate = np.float32(hook.rate)
         for param in self.target.params():
@@ -82,7 +95,7 @@ class SkippingMomentumSGD(MomentumSGD):
         for rule in dropped:
             rule.enabled = False
         try:
-            super(SkippingMomentumSGD, self).update(*args, **kwds)
+            super().update(*args, **kwds)
         finally:
             for rule in dropped:
                 rule.enabled = True

@@ -1,4 +1,5 @@
 """The record of a run: its arguments, and with what it was made."""
+
 import os
 import platform
 import subprocess
@@ -11,8 +12,17 @@ import chainer_zoo
 from chainer_zoo.errors import UserError
 
 #: What must be the same for a run to go on as it began.
-_IDENTITY = ('model', 'options', 'data', 'batch', 'train_batch_divide', 'lr', 'start_epoch',
-             'seed', 'dtype')
+_IDENTITY = (
+    'model',
+    'options',
+    'data',
+    'batch',
+    'train_batch_divide',
+    'lr',
+    'start_epoch',
+    'seed',
+    'dtype',
+)
 
 
 def make(args, entry, options, source, engine):
@@ -22,29 +32,45 @@ def make(args, entry, options, source, engine):
         args (argparse.Namespace): the arguments.
         entry (chainer_zoo.catalog.Entry): the model.
         options (dict): all options of the model.
-        source (str): where the pictures come from.
+        source (str): where the images come from.
         engine (str): what computes.
 
     Returns:
         dict: everything is a JSON value.
     """
     return {
-        'model': entry.name, 'options': options, 'data': source, 'batch': args.batch,
+        'model': entry.name,
+        'options': options,
+        'data': source,
+        'batch': args.batch,
         'train_batch_divide': args.train_batch_divide,
-        'test_batch_divide': args.test_batch_divide, 'lr': args.lr, 'epoch': args.epoch,
-        'start_epoch': args.start_epoch, 'seed': args.seed, 'dtype': args.dtype,
-        'iterations': args.iterations, 'load_model': args.load_model, 'gpu': args.gpu,
-        'engine': engine, 'versions': versions(), 'commit': commit(),
-        'machine': '{}, {} CPUs'.format(platform.platform(), os.cpu_count()),
+        'test_batch_divide': args.test_batch_divide,
+        'lr': args.lr,
+        'epoch': args.epoch,
+        'start_epoch': args.start_epoch,
+        'seed': args.seed,
+        'dtype': args.dtype,
+        'iterations': args.iterations,
+        'load_model': args.load_model,
+        'gpu': args.gpu,
+        'engine': engine,
+        'versions': versions(),
+        'commit': commit(),
+        'machine': f'{platform.platform()}, {os.cpu_count()} CPUs',
     }
 
 
 def versions():
     """Return the versions of what computes."""
-    found = {'chainer_zoo': chainer_zoo.__version__, 'python': sys.version.split()[0],
-             'chainer': chainer.__version__, 'numpy': np.__version__}
+    found = {
+        'chainer_zoo': chainer_zoo.__version__,
+        'python': sys.version.split()[0],
+        'chainer': chainer.__version__,
+        'numpy': np.__version__,
+    }
     if chainer.backends.cuda.available:
         import cupy
+
         found['cupy'] = cupy.__version__
     return found
 
@@ -55,8 +81,9 @@ def commit():
     if not os.path.isdir(os.path.join(folder, '.git')):
         return None
     try:
-        return subprocess.run(['git', '-C', folder, 'rev-parse', 'HEAD'], check=True,
-                              capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ['git', '-C', folder, 'rev-parse', 'HEAD'], check=True, capture_output=True, text=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None  # no git, or a repository that it does not trust: not worth a failed run
 
@@ -69,5 +96,7 @@ def must_match(snapshot, this):
     """
     for key in _IDENTITY:
         if snapshot[key] != this[key]:
-            raise UserError('the snapshot was made with {} {!r}, this run has {!r}: resume with '
-                            'the same arguments'.format(key, snapshot[key], this[key]))
+            raise UserError(
+                f'the snapshot was made with {key} {snapshot[key]!r}, this run has {this[key]!r}: resume with '
+                'the same arguments'
+            )

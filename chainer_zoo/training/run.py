@@ -1,4 +1,5 @@
 """A whole training run, from its arguments to its files."""
+
 import contextlib
 import json
 import os
@@ -12,11 +13,12 @@ from chainer import training
 from chainer.training import extensions as chainer_extensions
 
 from chainer_zoo import catalog
-from chainer_zoo import devices
 from chainer_zoo import initializers
-from chainer_zoo.data.choice import read
-from chainer_zoo.data.pictures import Pictures
+from chainer_zoo.commands.flags import options_of
+from chainer_zoo.data.images import ImagePipeline
 from chainer_zoo.data.sampler import RandomBatches
+from chainer_zoo.data.sources import read
+from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
 from chainer_zoo.files import remove_parts
 from chainer_zoo.files import write_whole
@@ -26,7 +28,6 @@ from chainer_zoo.legacy.log import Log
 from chainer_zoo.training import extensions
 from chainer_zoo.training import record
 from chainer_zoo.training import snapshots
-from chainer_zoo.training.arguments import options_of
 from chainer_zoo.training.optimizer import make_optimizer
 from chainer_zoo.training.updater import epoch_of
 from chainer_zoo.training.updater import SplitBatchUpdater
@@ -36,7 +37,7 @@ def run(args, command):
     """Train as ``args`` say, and leave models, logs, plots and snapshots in ``args.out``.
 
     Args:
-        args (argparse.Namespace): see :mod:`chainer_zoo.training.arguments`.
+        args (argparse.Namespace): see :mod:`chainer_zoo.commands.flags`.
         command (list of str): the command line, to say how to resume.
 
     Returns:
@@ -57,8 +58,9 @@ def run(args, command):
         this = record.make(args, entry, options, data.source, engine)
         if state is not None:
             record.must_match(snapshots.record_of(state), this)
-        with chainer.using_config('dtype', chainer.mixed16 if args.dtype == 'mixed16'
-                                  else np.float32):
+        with chainer.using_config(
+            'dtype', chainer.mixed16 if args.dtype == 'mixed16' else np.float32
+        ):
             trainer, stop = _trainer(args, entry, options, data, device, this, state is not None)
             if state is not None:
                 snapshots.load(state, trainer)
@@ -69,17 +71,20 @@ def _check(args):
     """Refuse values that do not go together, before any work."""
     for flag, divide in (('-trb', args.train_batch_divide), ('-teb', args.test_batch_divide)):
         if args.batch % divide:
-            raise UserError('{} {} does not divide a batch of {}: take one of {}'.format(
-                flag, divide, args.batch, ', '.join(
-                    str(n) for n in range(1, args.batch + 1) if args.batch % n == 0)))
+            raise UserError(
+                '{} {} does not divide a batch of {}: take one of {}'.format(
+                    flag,
+                    divide,
+                    args.batch,
+                    ', '.join(str(n) for n in range(1, args.batch + 1) if args.batch % n == 0),
+                )
+            )
     if args.start_epoch > args.epoch:
-        raise UserError('-s {} is behind the last epoch, -e {}'.format(
-            args.start_epoch, args.epoch))
+        raise UserError(f'-s {args.start_epoch} is behind the last epoch, -e {args.epoch}')
     if args.resume is not None and args.load_model is not None:
         raise UserError('--resume brings its own weights: leave out -m')
     if args.load_optimizer is not None:
-        print('-o {} is not read: the original accepts it and never reads it'.format(
-            args.load_optimizer))
+        print(f'-o {args.load_optimizer} is not read: the original accepts it and never reads it')
 
 
 @contextlib.contextmanager
@@ -90,14 +95,14 @@ def _folder(out):
         lock = filelock.FileLock(os.path.join(out, '.lock'))
         lock.acquire(timeout=0)
     except filelock.Timeout as e:
-        raise UserError('{} is in use by {}: take another folder (--out)'.format(
-            out, _owner(out))) from e
+        raise UserError(f'{out} is in use by {_owner(out)}: take another folder (--out)') from e
     except OSError as e:
-        raise UserError('cannot write into {}: {}; take another folder (--out)'.format(
-            out, e.strerror or e)) from e
+        raise UserError(
+            f'cannot write into {out}: {e.strerror or e}; take another folder (--out)'
+        ) from e
     try:
         with write_whole(os.path.join(out, '.owner')) as f:
-            f.write('process {}'.format(os.getpid()).encode())
+            f.write(f'process {os.getpid()}'.encode())
         for folder in (out, os.path.join(out, 'model')):
             remove_parts(folder)
         yield
@@ -119,13 +124,15 @@ def _resumed(args):
     found = snapshots.all_in(args.out)
     if args.resume is None:
         if found:
-            raise UserError('{} holds a run already: go on with it by --resume, or take another '
-                            'folder (--out)'.format(args.out))
+            raise UserError(
+                f'{args.out} holds a run already: go on with it by --resume, or take another '
+                'folder (--out)'
+            )
         return None
     if args.resume == '':
         if not found:
             # a run killed before its first snapshot has nothing to go on from but the seed
-            print('{} has no snapshot yet: starting from the beginning'.format(args.out))
+            print(f'{args.out} has no snapshot yet: starting from the beginning')
             return None
         args.resume = found[0]
     return snapshots.read(args.resume)
@@ -135,8 +142,9 @@ def _n_class(args, data):
     """Return the number of classes: asked for, or the data's."""
     n_class = getattr(args, 'n_class', len(data.label_names))
     if n_class < len(data.label_names):
-        raise UserError('--n_class {} is less than the {} classes of the data'.format(
-            n_class, len(data.label_names)))
+        raise UserError(
+            f'--n_class {n_class} is less than the {len(data.label_names)} classes of the data'
+        )
     return n_class
 
 
@@ -150,44 +158,66 @@ def _trainer(args, entry, options, data, device, this, resumed):
     if args.load_model:
         model_file.load(args.load_model, model)
     model.to_device(device)
-    pictures = Pictures(entry.picture_class(options), dtype=chainer.get_dtype(
-        map_mixed16=np.float16))
+    images = ImagePipeline(
+        entry.image_class(options), dtype=chainer.get_dtype(map_mixed16=np.float16)
+    )
     iterator = RandomBatches(len(data.train_x), args.batch, np.random.RandomState(args.seed + 2))
     per_epoch = len(data.train_x) // args.batch
     iterator.iteration = (args.start_epoch - 1) * per_epoch
     mixed16 = args.dtype == 'mixed16'
     optimizer = make_optimizer(entry.recipe, model, args.lr, mixed16)
     updater = SplitBatchUpdater(
-        iterator, optimizer, device.send(data.train_x), device.send(data.train_y), pictures, rng,
-        args.train_batch_divide)
+        iterator,
+        optimizer,
+        device.send(data.train_x),
+        device.send(data.train_y),
+        images,
+        rng,
+        args.train_batch_divide,
+    )
     total = (args.epoch - args.start_epoch + 1) * per_epoch
     if args.iterations is not None:
         total = min(total, args.iterations)
     label_names = data.label_names + tuple(
-        'class {}'.format(i) for i in range(len(data.label_names), options['n_class']))
-    stop = extensions.Stop(args.epoch, args.iterations,
-                           None if args.minutes is None else 60 * args.minutes)
+        f'class {i}' for i in range(len(data.label_names), options['n_class'])
+    )
+    stop = extensions.Stop(
+        args.epoch, args.iterations, None if args.minutes is None else 60 * args.minutes
+    )
     end = stop.end_of_epoch
     trainer = training.Trainer(updater, stop, args.out)
     evaluation = extensions.Evaluation(
-        device.send(data.test_x), data.test_y, pictures,
-        args.batch // args.test_batch_divide, label_names)
+        device.send(data.test_x),
+        data.test_y,
+        images,
+        args.batch // args.test_batch_divide,
+        label_names,
+    )
     log_report = chainer_extensions.LogReport(
-        trigger=end, filename=None,
-        postprocess=lambda stats: stats.update(epoch=epoch_of(updater)))
-    legacy_log = Log.load(args.load_log) if args.load_log else Log(
-        range(options['n_class']), data.train_y, data.test_y,
-        '{}{}'.format(entry.name, options))
+        trigger=end, filename=None, postprocess=lambda stats: stats.update(epoch=epoch_of(updater))
+    )
+    legacy_log = (
+        Log.load(args.load_log)
+        if args.load_log
+        else Log(range(options['n_class']), data.train_y, data.test_y, f'{entry.name}{options}')
+    )
     legacy_log.must_count(options['n_class'], len(data.train_y), len(data.test_y))
     trainer.extend(extensions.ReportRate())
     trainer.extend(evaluation, trigger=end)
     trainer.extend(log_report)
     trainer.extend(extensions.Rate(entry.recipe, args.lr), trigger=(1, 'epoch'))
-    trainer.extend(extensions.RunLog(log_report, legacy_log, evaluation,
-                                     args.train_batch_divide), trigger=end)
-    trainer.extend(extensions.SaveModels(
-        os.path.join(args.out, 'model'), lambda epoch: entry.model_file(options, epoch),
-        evaluation, args.keep), trigger=end)
+    trainer.extend(
+        extensions.RunLog(log_report, legacy_log, evaluation, args.train_batch_divide), trigger=end
+    )
+    trainer.extend(
+        extensions.SaveModels(
+            os.path.join(args.out, 'model'),
+            lambda epoch: entry.model_file(options, epoch),
+            evaluation,
+            args.keep,
+        ),
+        trigger=end,
+    )
     trainer.extend(extensions.RandomState(rng))
     if mixed16:
         trainer.extend(extensions.Mixed16State(optimizer))
@@ -205,13 +235,22 @@ def _train(args, trainer, stop, this, command):
         trainer.run(show_loop_exception_msg=False)
     if stop.saved:
         again = [word for word in command if word != '--resume'] + ['--resume']
-        print('stopped after update {}; go on with: python train_cifar10.py {}'.format(
-            trainer.updater.iteration, ' '.join(shlex.quote(word) for word in again)))
+        print(
+            'stopped after update {}; go on with: python train_cifar10.py {}'.format(
+                trainer.updater.iteration, ' '.join(shlex.quote(word) for word in again)
+            )
+        )
         return 130
     log = trainer.get_extension('LogReport').log
     if log:
-        print('test accuracy {:.2%} after epoch {} on {}; plots: {} and {}'.format(
-            log[-1]['validation/main/accuracy'], log[-1]['epoch'], this['data'],
-            os.path.join(args.out, 'loss.png'), os.path.join(args.out, 'accuracy.png')))
+        print(
+            'test accuracy {:.2%} after epoch {} on {}; plots: {} and {}'.format(
+                log[-1]['validation/main/accuracy'],
+                log[-1]['epoch'],
+                this['data'],
+                os.path.join(args.out, 'loss.png'),
+                os.path.join(args.out, 'accuracy.png'),
+            )
+        )
     sys.stdout.flush()
     return 0

@@ -3,6 +3,7 @@
 A snapshot is an npz file without pickles. Each array in it carries a CRC-32 (zip's own), so damage
 is recognised when it is read; it is written whole (:mod:`chainer_zoo.files`).
 """
+
 import json
 import os
 import re
@@ -22,15 +23,18 @@ RECORD = 'chainer_zoo_record'
 
 def path_of(out, iteration):
     """Return the path of the snapshot after ``iteration`` updates in the run's folder ``out``."""
-    return os.path.join(out, 'snapshot_{:08d}.npz'.format(iteration))
+    return os.path.join(out, f'snapshot_{iteration:08d}.npz')
 
 
 def all_in(out):
     """Return the paths of a run's snapshots, newest first."""
     if not os.path.isdir(out):
         return []
-    return [os.path.join(out, name) for name in sorted(os.listdir(out), reverse=True)
-            if _NAME.match(name)]
+    return [
+        os.path.join(out, name)
+        for name in sorted(os.listdir(out), reverse=True)
+        if _NAME.match(name)
+    ]
 
 
 def save(path, trainer, record):
@@ -65,23 +69,35 @@ def read(path):
         with np.load(path, allow_pickle=False) as npz:
             arrays = {key: npz[key] for key in npz.files}
     except FileNotFoundError as e:
-        raise UserError('there is no snapshot {}'.format(path)) from e
+        raise UserError(f'there is no snapshot {path}') from e
     except OSError as e:
-        raise UserError('cannot read the snapshot {}: {}'.format(path, e.strerror or e)) from e
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error,
-            AttributeError, NotImplementedError) as e:
-        raise UserError('the snapshot {} is damaged ({}){}'.format(
-            path, str(e).splitlines()[0] if str(e) else type(e).__name__, _before(path))) from e
+        raise UserError(f'cannot read the snapshot {path}: {e.strerror or e}') from e
+    except (
+        ValueError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        AttributeError,
+        NotImplementedError,
+    ) as e:
+        raise UserError(
+            f'the snapshot {path} is damaged ({str(e).splitlines()[0] if str(e) else type(e).__name__}){_before(path)}'
+        ) from e
     if RECORD not in arrays:
-        raise UserError('{} is no snapshot of this program; --resume takes snapshots, '
-                        '-m takes models'.format(path))
+        raise UserError(
+            f'{path} is no snapshot of this program; --resume takes snapshots, -m takes models'
+        )
     return arrays
 
 
 def _before(path):
     """Name the snapshot before the damaged one, if there is one."""
-    older = [other for other in all_in(os.path.dirname(path) or '.')
-             if os.path.basename(other) < os.path.basename(path)]
+    older = [
+        other
+        for other in all_in(os.path.dirname(path) or '.')
+        if os.path.basename(other) < os.path.basename(path)
+    ]
     return '; the one before it is {0}: go on with --resume {0}'.format(older[0]) if older else ''
 
 
@@ -103,7 +119,7 @@ def load(arrays, trainer):
     try:
         serializers.NpzDeserializer(arrays).load(trainer)
     except (KeyError, ValueError, TypeError) as e:
-        raise UserError('the snapshot does not fit this run: {}'.format(e)) from e
+        raise UserError(f'the snapshot does not fit this run: {e}') from e
 
 
 def keep_newest(out, keep):

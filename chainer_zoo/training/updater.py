@@ -1,4 +1,5 @@
 """One update: a batch in parts, gradients summed."""
+
 import math
 
 import chainer
@@ -27,8 +28,9 @@ def must_be_finite(value, what, updater):
     """
     if not math.isfinite(value):
         raise UserError(
-            'the {} is {} in epoch {}: go on from the last good snapshot (--resume) or start again '
-            'with a smaller rate (-lr)'.format(what, value, epoch_of(updater)))
+            f'the {what} is {value} in epoch {epoch_of(updater)}: go on from the last good snapshot (--resume) or start again '
+            'with a smaller rate (-lr)'
+        )
 
 
 def weights_must_be_finite(updater):
@@ -45,24 +47,24 @@ class SplitBatchUpdater(updaters.StandardUpdater):
     """Splits each batch into parts, sums their gradients and makes one update.
 
     The loss of each part is divided by the number of parts. Batch normalization sees one part at
-    a time, so its statistics are over batch / divide pictures.
+    a time, so its statistics are over batch / divide images.
 
     Source: nutszebra/trainer, nutszebra_cifar10.py, ``train_one_epoch``.
 
     Args:
         iterator: yields index arrays (batch,), see :mod:`chainer_zoo.data.sampler`.
         optimizer (chainer.Optimizer): set up for the model.
-        x: uint8 pictures (N, 3, 32, 32), on the model's device.
+        x: uint8 images (N, 3, 32, 32), on the model's device.
         y: int32 labels (N,), there too.
-        pictures (chainer_zoo.data.pictures.Pictures): prepares a part.
+        images (chainer_zoo.data.images.ImagePipeline): prepares a part.
         rng (numpy.random.RandomState): draws sizes, crops and flips.
         divide (int): parts a batch.
     """
 
-    def __init__(self, iterator, optimizer, x, y, pictures, rng, divide):
-        super(SplitBatchUpdater, self).__init__(iterator, optimizer)
+    def __init__(self, iterator, optimizer, x, y, images, rng, divide):
+        super().__init__(iterator, optimizer)
         self.x, self.y = x, y
-        self.pictures = pictures
+        self.images = images
         self.rng = rng
         self.divide = divide
 
@@ -75,8 +77,8 @@ class SplitBatchUpdater(updaters.StandardUpdater):
         total = 0.0
         for start in range(0, len(indices), part):
             # on the data's device: a GPU indexes by arrays of its own
-            chosen = model.xp.asarray(indices[start:start + part])
-            x = self.pictures.train(self.x[chosen], self.rng)
+            chosen = model.xp.asarray(indices[start : start + part])
+            x = self.images.train(self.x[chosen], self.rng)
             loss = self._loss(model, chainer.Variable(x), self.y[chosen]) / self.divide
             loss.backward(loss_scale=optimizer._loss_scale)
             total += float(loss.array)

@@ -1,4 +1,5 @@
 """The benchmarks are scripts beside the package."""
+
 import pathlib
 import sys
 

@@ -1,11 +1,12 @@
 """train_speed.py -g: its table, whatever the contestants do."""
+
 import sys
 
 import gpu_speed
 import pytest
 import train_speed
 
-from chainer_zoo import devices
+from chainer_zoo.engines import devices
 
 GOOD = {'train': 1000.4, 'evaluate': 3000.0, 'memory': 512.0}
 ANSWERS = {
@@ -20,7 +21,7 @@ ANSWERS = {
 def table(monkeypatch, capsys):
     """Run the script with contestants that give ``answers``; return status and printed lines."""
     monkeypatch.setattr(devices, 'must_exist', lambda gpu: None)
-    monkeypatch.setattr(gpu_speed, 'chainer_here', lambda gpu: 'GPU {}'.format(gpu))
+    monkeypatch.setattr(gpu_speed, 'chainer_here', lambda gpu: f'GPU {gpu}')
     asked = []
 
     def table(*words, answers=ANSWERS, torch='PyTorch 2'):
@@ -33,23 +34,36 @@ def table(monkeypatch, capsys):
         monkeypatch.setattr(sys, 'argv', ['train_speed.py', '-g', '1'] + list(words))
         status = train_speed.main()
         return status, capsys.readouterr().out.splitlines(), asked
+
     return table
 
 
 def test_each_contestant_has_a_row_whatever_became_of_it(table):
     status, lines, asked = table('densenet', '--repeat', '4', '--torch-python', 'other')
     assert status == 1  # channels_last failed
-    assert lines[:3] == ['GPU 1', 'PyTorch 2',
-                         'medians of 4 turns; pictures a second, MiB of the pool']
+    assert lines[:3] == [
+        'GPU 1',
+        'PyTorch 2',
+        'medians of 4 turns; images a second, MiB of the pool',
+    ]
     assert lines[4] == "densenet {'depth': 40, 'growth_rate': 12} batch 256"
     rows = {line[:22].strip(): line[22:].split() for line in lines[6:]}
     assert rows == {
         'chainer': ['1,000', '3,000', '1.00', '1.00', '512'],
         'chainer mixed16': ['out', 'of', 'memory'],
         'torch': ['2,001', '3,000', '2.00', '1.00', '512'],
-        'torch channels_last': ['failed:', 'RuntimeError:', 'no', 'kernel']}
-    assert asked[0] == (sys.executable, 'chainer', 'densenet', {'depth': 40, 'growth_rate': 12},
-                        256, 32, 1, 4)
+        'torch channels_last': ['failed:', 'RuntimeError:', 'no', 'kernel'],
+    }
+    assert asked[0] == (
+        sys.executable,
+        'chainer',
+        'densenet',
+        {'depth': 40, 'growth_rate': 12},
+        256,
+        32,
+        1,
+        4,
+    )
     assert [python for python, *_ in asked] == [sys.executable] * 2 + ['other'] * 2
 
 
@@ -65,8 +79,9 @@ def test_without_pytorch_a_line_says_so(table):
 
 
 def test_without_chainers_row_there_are_no_ratios(table):
-    _, lines, _ = table('densenet', '--batch', '8', '--without', 'chainer', 'chainer mixed16',
-                        'torch channels_last')
+    _, lines, _ = table(
+        'densenet', '--batch', '8', '--without', 'chainer', 'chainer mixed16', 'torch channels_last'
+    )
     assert lines[-1].split() == ['torch', '2,001', '3,000', '512'] and 'batch 8' in lines[-3]
 
 
@@ -85,7 +100,7 @@ def test_without_a_gpu_it_is_one_line_and_status_2(monkeypatch, capsys):
     assert said.err.count('\n') == 1
 
 
-class Worker(object):
+class Worker:
     """A contestant that takes no time to speak of."""
 
     def __init__(self, error=None):
@@ -107,7 +122,7 @@ class Worker(object):
 
     def memory(self):
         assert self.forgot < self.trained
-        return 3 * 2 ** 20
+        return 3 * 2**20
 
 
 def test_a_worker_measures(monkeypatch):
@@ -121,11 +136,14 @@ class OutOfMemoryError(Exception):
     pass
 
 
-@pytest.mark.parametrize('error,said', [
-    (OutOfMemoryError('Out of memory allocating 5 bytes'), 'out of memory'),
-    (RuntimeError('CUDA error: out of memory'), 'out of memory'),
-    (ValueError('a\nb' + 200 * 'c'), 'failed: ValueError: a b'),
-])
+@pytest.mark.parametrize(
+    'error,said',
+    [
+        (OutOfMemoryError('Out of memory allocating 5 bytes'), 'out of memory'),
+        (RuntimeError('CUDA error: out of memory'), 'out of memory'),
+        (ValueError('a\nb' + 200 * 'c'), 'failed: ValueError: a b'),
+    ],
+)
 def test_a_worker_says_what_happened(monkeypatch, error, said):
     monkeypatch.setattr(gpu_speed, 'contestant', lambda *args: Worker(error))
     found = gpu_speed.measure('torch', 'nin', {}, 4, 32, 0, 3)
@@ -146,8 +164,9 @@ def test_a_process_that_crashes_or_hangs_is_told_from_one_that_answers(monkeypat
 
 
 def test_the_cpus_benchmark_is_what_it_was(monkeypatch, capsys):
-    monkeypatch.setattr(train_speed, '_measure', lambda *args: {
-        which: (2.0, 1.0, 2.0, 1.0, 300.0) for which in args[1]})
+    monkeypatch.setattr(
+        train_speed, '_measure', lambda *args: dict.fromkeys(args[1], (2.0, 1.0, 2.0, 1.0, 300.0))
+    )
     monkeypatch.setattr(sys, 'argv', ['train_speed.py', 'resnet', '--threads', '1'])
     assert train_speed.main() == 0
     lines = capsys.readouterr().out.splitlines()

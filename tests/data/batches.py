@@ -1,4 +1,5 @@
 """Small files in the layout of CIFAR-10, as Python 2 pickled the official ones."""
+
 import io
 import pickle
 import struct
@@ -6,10 +7,9 @@ import tarfile
 
 import numpy as np
 
-TRAIN = ['data_batch_{}'.format(i) for i in range(1, 6)]
+TRAIN = [f'data_batch_{i}' for i in range(1, 6)]
 NAMES = TRAIN + ['test_batch']
-LABELS = ['airplane', 'automobile', 'bird', 'cat', 'deer',
-          'dog', 'frog', 'horse', 'ship', 'truck']
+LABELS = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
 
 
 class Python2Pickler(pickle._Pickler):
@@ -38,18 +38,24 @@ def dumps(value, protocol=2):
 
 
 def batch(n, seed):
-    """Return the content of a batch of ``n`` pictures."""
+    """Return the content of a batch of ``n`` images."""
     rng = np.random.RandomState(seed)
-    return {'batch_label': 'made for a test', 'labels': rng.randint(0, 10, n).tolist(),
-            'data': rng.randint(0, 256, (n, 3072)).astype(np.uint8),
-            'filenames': ['picture_{}.png'.format(i) for i in range(n)]}
+    return {
+        'batch_label': 'made for a test',
+        'labels': rng.randint(0, 10, n).tolist(),
+        'data': rng.randint(0, 256, (n, 3072)).astype(np.uint8),
+        'filenames': [f'image_{i}.png' for i in range(n)],
+    }
 
 
 def contents(lengths=(3, 3, 3, 3, 3, 2)):
     """Return a dict from name to content of all seven files."""
     files = {name: batch(n, seed) for seed, (name, n) in enumerate(zip(NAMES, lengths))}
-    files['batches.meta'] = {'num_cases_per_batch': lengths[0], 'label_names': LABELS,
-                             'num_vis': 3072}
+    files['batches.meta'] = {
+        'num_cases_per_batch': lengths[0],
+        'label_names': LABELS,
+        'num_vis': 3072,
+    }
     return files
 
 

@@ -20,7 +20,7 @@ def dataset_root(tmp_path):
 
 
 def assert_reads(read, files):
-    """Assert that a Dataset holds the pictures and labels of some files, in file order."""
+    """Assert that a Dataset holds the images and labels of some files, in file order."""
     for name, x, y in (('train', read.train_x, read.train_y), ('test', read.test_x, read.test_y)):
         parts = [files[n] for n in (batches.TRAIN if name == 'train' else ['test_batch'])]
         expected = np.concatenate([part['data'] for part in parts]).reshape(-1, 3, 32, 32)
@@ -58,12 +58,12 @@ def test_reads_the_archive_or_a_folder_with_it(tmp_path, inside):
     assert read.source == str(path)
 
 
-@pytest.mark.parametrize('lengths', [(3, 3, 3, 3, 3, 2), (1, 5, 0, 2, 7, 4)],
-                         ids=['equal', 'unequal'])
+@pytest.mark.parametrize(
+    'lengths', [(3, 3, 3, 3, 3, 2), (1, 5, 0, 2, 7, 4)], ids=['equal', 'unequal']
+)
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize('piece', [1000, cifar10._PIECE])
-def test_the_order_inside_the_archive_does_not_matter(
-        tmp_path, lengths, seed, piece, monkeypatch):
+def test_the_order_inside_the_archive_does_not_matter(tmp_path, lengths, seed, piece, monkeypatch):
     """The official archive begins with data_batch_4."""
     monkeypatch.setattr(cifar10, '_PIECE', piece)
     files = batches.contents(lengths)
@@ -97,8 +97,11 @@ def test_nothing_is_extracted_to_the_disk_wherever_members_claim_to_lie(tmp_path
 def test_a_missing_file_is_named(tmp_path, kind, name):
     files = batches.contents()
     del files[name]
-    path = (batches.write_folder(tmp_path, files) if kind == 'folder'
-            else batches.write_archive(tmp_path / 'a.tar.gz', files))
+    path = (
+        batches.write_folder(tmp_path, files)
+        if kind == 'folder'
+        else batches.write_archive(tmp_path / 'a.tar.gz', files)
+    )
     assert name in error_of(path)
 
 
@@ -116,8 +119,10 @@ WRONG = {
     'too few labels': ({'data': np.zeros((3, 3072), np.uint8), 'labels': [0, 1]}, 'expected 3'),
     'half labels': ({'data': np.zeros((1, 3072), np.uint8), 'labels': [0.5]}, 'whole numbers'),
     'text labels': ({'data': np.zeros((1, 3072), np.uint8), 'labels': ['cat']}, 'whole numbers'),
-    'uneven labels': ({'data': np.zeros((2, 3072), np.uint8), 'labels': [[1], [1, 2]]},
-                      'whole numbers'),
+    'uneven labels': (
+        {'data': np.zeros((2, 3072), np.uint8), 'labels': [[1], [1, 2]]},
+        'whole numbers',
+    ),
     'label ten': ({'data': np.zeros((2, 3072), np.uint8), 'labels': [0, 10]}, 'expected 0 to 9'),
     'label below': ({'data': np.zeros((2, 3072), np.uint8), 'labels': [-1, 3]}, 'expected 0 to 9'),
 }
@@ -128,8 +133,11 @@ WRONG = {
 def test_a_wrong_batch_is_named_with_what_is_wrong(tmp_path, kind, content, says):
     files = batches.contents()
     files['data_batch_3'] = content
-    path = (batches.write_folder(tmp_path, files) if kind == 'folder'
-            else batches.write_archive(tmp_path / 'a.tar.gz', files))
+    path = (
+        batches.write_folder(tmp_path, files)
+        if kind == 'folder'
+        else batches.write_archive(tmp_path / 'a.tar.gz', files)
+    )
     message = error_of(path)
     assert 'data_batch_3' in message and says in message
 
@@ -142,8 +150,8 @@ def test_wrong_names_of_labels_are_an_error(tmp_path, meta):
 
 
 @pytest.mark.parametrize('lengths', [(0, 0, 0, 0, 0, 2), (3, 3, 3, 3, 3, 0)])
-def test_a_set_without_pictures_is_an_error(tmp_path, lengths):
-    assert 'no pictures' in error_of(batches.write_folder(tmp_path, batches.contents(lengths)))
+def test_a_set_without_images_is_an_error(tmp_path, lengths):
+    assert 'no images' in error_of(batches.write_folder(tmp_path, batches.contents(lengths)))
 
 
 def test_a_folder_where_a_file_belongs_is_named(tmp_path):
@@ -176,7 +184,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
 def test_an_archive_that_is_cut_off_anywhere_is_named(tmp_path, part):
     path = batches.write_archive(tmp_path / 'cut.tar.gz', batches.contents())
     raw = path.read_bytes()
-    path.write_bytes(raw[:int(part * len(raw))])
+    path.write_bytes(raw[: int(part * len(raw))])
     assert 'cut.tar.gz' in error_of(path)
 
 
@@ -195,10 +203,15 @@ def test_a_flipped_byte_in_the_archive_is_noticed(tmp_path, part):
     assert 'flipped.tar.gz' in error_of(path)
 
 
-@pytest.mark.parametrize('place', [
-    'chainer_zoo/cifar10/cifar-10-python.tar.gz', 'cifar-10-python.tar.gz',
-    os.path.join('_dl_cache', hashlib.md5(cifar10.URL.encode()).hexdigest())],
-    ids=['own', 'root', "Chainer's own get_cifar10"])
+@pytest.mark.parametrize(
+    'place',
+    [
+        'chainer_zoo/cifar10/cifar-10-python.tar.gz',
+        'cifar-10-python.tar.gz',
+        os.path.join('_dl_cache', hashlib.md5(cifar10.URL.encode()).hexdigest()),
+    ],
+    ids=['own', 'root', "Chainer's own get_cifar10"],
+)
 def test_finds_an_archive_in_the_dataset_folder(dataset_root, place):
     path = dataset_root / place
     path.parent.mkdir(parents=True)
@@ -225,7 +238,7 @@ def test_downloading_can_be_switched_off(dataset_root):
     assert not dataset_root.exists()
 
 
-def test_the_real_pictures_have_5000_and_1000_of_each_class(cifar10_folder):
+def test_the_real_images_have_5000_and_1000_of_each_class(cifar10_folder):
     read = cifar10.read(str(cifar10_folder))
     assert read.train_x.shape == (50000, 3, 32, 32) and read.test_x.shape == (10000, 3, 32, 32)
     assert np.bincount(read.train_y).tolist() == [5000] * 10

@@ -11,7 +11,7 @@ def dataset(n=10):
     return data.Dataset(x, y, x[:6], y[:6], ('a', 'b', 'c'), 'made up')
 
 
-def test_limit_keeps_the_first_pictures_in_file_order():
+def test_limit_keeps_the_first_images_in_file_order():
     limited = data.limit(dataset(), train=4, test=2)
     np.testing.assert_array_equal(limited.train_x, dataset().train_x[:4])
     np.testing.assert_array_equal(limited.train_y, dataset().train_y[:4])

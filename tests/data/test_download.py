@@ -37,11 +37,10 @@ class Server(http.server.ThreadingHTTPServer):
         self.status = None
         self.silent = False
         self.asked = []
-        self.url = 'http://127.0.0.1:{}/file.tar.gz'.format(self.server_port)
+        self.url = f'http://127.0.0.1:{self.server_port}/file.tar.gz'
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-
     def do_GET(self):
         server = self.server
         wanted = self.headers.get('Range')
@@ -54,19 +53,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         body = server.content
         if wanted and server.ranges:
-            start = int(wanted[len('bytes='):-1])
+            start = int(wanted[len('bytes=') : -1])
             if start >= len(body):
                 self.send_error(416)
                 return
             self.send_response(206)
-            self.send_header('Content-Range', 'bytes {}-{}/{}'.format(
-                start, len(body) - 1, len(body)))
+            self.send_header('Content-Range', f'bytes {start}-{len(body) - 1}/{len(body)}')
             body = body[start:]
         else:
             self.send_response(200)
         self.send_header('Content-Length', str(len(body)))
         self.end_headers()
-        self.wfile.write(body[:server.cuts.pop(0)] if server.cuts else body)
+        self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
 
     def log_message(self, *args):
         pass
@@ -179,7 +177,7 @@ def test_no_server_is_an_error(tmp_path):
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     with pytest.raises(UserError, match='refused'):
-        download('http://127.0.0.1:{}/x'.format(port), str(tmp_path / 'x'), MD5, progress=False)
+        download(f'http://127.0.0.1:{port}/x', str(tmp_path / 'x'), MD5, progress=False)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(server, tmp_path):
@@ -207,7 +205,7 @@ def test_several_at_once_fetch_it_once(server, path):
 
 def test_tells_what_it_does_in_one_line_where_there_is_no_terminal(server, path, capsys):
     download(server.url, str(path), MD5)
-    assert capsys.readouterr().err == 'Downloading {} (0.3 MB)\n'.format(server.url)
+    assert capsys.readouterr().err == f'Downloading {server.url} (0.3 MB)\n'
 
 
 def test_cifar10_is_downloaded_into_the_dataset_folder_and_read(server, tmp_path):

@@ -5,8 +5,18 @@ from chainer_zoo.data import resample
 
 ONE = 1 << resample.PRECISION_BITS
 
-SIZES = [(32, 33), (32, 36), (32, 48), (32, 128), (32, 301), (32, 384), (32, 512), (40, 32),
-         (100, 32), (1, 5)]
+SIZES = [
+    (32, 33),
+    (32, 36),
+    (32, 48),
+    (32, 128),
+    (32, 301),
+    (32, 384),
+    (32, 512),
+    (40, 32),
+    (100, 32),
+    (1, 5),
+]
 
 
 @pytest.mark.parametrize('old, new', SIZES)
@@ -27,8 +37,9 @@ def test_the_same_size_changes_nothing(interpolation):
 
 
 def test_bilinear_doubling_by_hand():
-    np.testing.assert_array_equal(resample.matrix(2, 4, 'bilinear') / ONE,
-                                  [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
+    np.testing.assert_array_equal(
+        resample.matrix(2, 4, 'bilinear') / ONE, [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
+    )
 
 
 @pytest.mark.parametrize('old, new', SIZES)
@@ -57,8 +68,10 @@ def holds(table, kinds):
     """Whether ``table`` has the matrices for ``kinds`` where it says."""
     for kind in kinds:
         rows = slice(table.start[kind], table.start[kind] + kind[0])
-        if not (np.array_equal(table.weights[rows], resample.matrix(32, *kind)) and
-                np.array_equal(table.windows[rows].T, resample.window(32, *kind))):
+        if not (
+            np.array_equal(table.weights[rows], resample.matrix(32, *kind))
+            and np.array_equal(table.windows[rows].T, resample.window(32, *kind))
+        ):
             return False
     return True
 
@@ -94,21 +107,22 @@ def test_a_table_does_not_grow_without_end(monkeypatch):
     assert holds(resample.Table(32).with_these(one), one)  # more than that, but needed
 
 
-def test_each_picture_finds_its_rows():
+def test_each_image_finds_its_rows():
     size, interpolation = np.array([40, 33, 40]), np.array(['bicubic', 'nearest', 'bicubic'])
     top, left = np.array([8, 0, 3]), np.array([0, 1, 5])
     flip = np.array([False, False, True])
     table, rows, columns = resample.table(32, 32, size, interpolation, top, left, flip)
     for i in range(3):
         matrix = resample.matrix(32, size[i], interpolation[i])
-        expected = matrix[left[i]:left[i] + 32]
-        np.testing.assert_array_equal(table.weights[rows[i]], matrix[top[i]:top[i] + 32])
+        expected = matrix[left[i] : left[i] + 32]
+        np.testing.assert_array_equal(table.weights[rows[i]], matrix[top[i] : top[i] + 32])
         np.testing.assert_array_equal(
-            table.weights[columns[i]], expected[::-1] if flip[i] else expected)
+            table.weights[columns[i]], expected[::-1] if flip[i] else expected
+        )
 
 
 def test_a_device_is_sent_the_weights_once():
-    class Device(object):
+    class Device:
         sent = 0
 
         def __str__(self):

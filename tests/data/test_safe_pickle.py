@@ -16,7 +16,7 @@ def load(raw):
     return safe_pickle.load_dict(io.BytesIO(raw), 'some/file')
 
 
-class Calls(object):
+class Calls:
     """Pickles as a call of a function."""
 
     def __init__(self, function, *args):
@@ -27,10 +27,16 @@ class Calls(object):
 
 
 @pytest.mark.parametrize('protocol', range(6))
-@pytest.mark.parametrize('array', [
-    np.arange(12, dtype=np.uint8).reshape(3, 4), np.arange(6, dtype='>i4'),
-    np.arange(6.0).reshape(2, 3, order='F'), np.zeros((0, 3072), dtype=np.uint8)],
-    ids=lambda array: str(array.dtype))
+@pytest.mark.parametrize(
+    'array',
+    [
+        np.arange(12, dtype=np.uint8).reshape(3, 4),
+        np.arange(6, dtype='>i4'),
+        np.arange(6.0).reshape(2, 3, order='F'),
+        np.zeros((0, 3072), dtype=np.uint8),
+    ],
+    ids=lambda array: str(array.dtype),
+)
 def test_reads_arrays_that_any_protocol_wrote(array, protocol):
     read = load(batches.dumps({'data': array, 'n': 3}, protocol))
     np.testing.assert_array_equal(read['data'], array)
@@ -50,14 +56,18 @@ def test_reads_text_of_python_2_as_bytes_and_keys_as_text():
     assert read == {'names': [b'a', b'b'], 'label': b'some'}
 
 
-@pytest.mark.parametrize('function, args, name', [
-    (os.system, ('touch {}',), 'system'),
-    (eval, ('open("{}", "w")',), 'eval'),
-    (open, ('{}', 'w'), 'open'),
-    (getattr, (os, 'system'), 'getattr'),
-    (np.load, ('{}',), 'numpy.load'),
-    (np.lib.format.open_memmap, ('{}', 'w+', 'u1', (3,)), 'numpy'),
-], ids=['os.system', 'eval', 'open', 'getattr', 'numpy.load', 'numpy.memmap'])
+@pytest.mark.parametrize(
+    'function, args, name',
+    [
+        (os.system, ('touch {}',), 'system'),
+        (eval, ('open("{}", "w")',), 'eval'),
+        (open, ('{}', 'w'), 'open'),
+        (getattr, (os, 'system'), 'getattr'),
+        (np.load, ('{}',), 'numpy.load'),
+        (np.lib.format.open_memmap, ('{}', 'w+', 'u1', (3,)), 'numpy'),
+    ],
+    ids=['os.system', 'eval', 'open', 'getattr', 'numpy.load', 'numpy.memmap'],
+)
 @pytest.mark.parametrize('protocol', [0, 2, 4])
 def test_a_call_of_any_function_is_refused_by_name(function, args, name, protocol, tmp_path):
     target = tmp_path / 'touched'
@@ -88,6 +98,7 @@ def test_an_array_whose_size_is_a_lie_is_refused():
 
 def test_text_in_a_compressed_encoding_is_refused():
     import _codecs
+
     raw = pickle.dumps({'data': Calls(_codecs.encode, 'abc', 'utf-7')}, 2)
     with pytest.raises(UserError, match='refused.*utf-7'):
         load(raw)
@@ -129,12 +140,16 @@ def test_flipped_bytes_end_in_an_error_of_one_line_or_in_a_dictionary():
     assert errors > 500
 
 
-@pytest.mark.parametrize('raw', [
-    b'\x80\x02}r\xff\xff\xff\x7f.',  # to be remembered as number 2 ** 31 - 1
-    b'\x80\x05}\x8c\x01a\x96' + b'\xff' * 6 + b'\x00\x00.',  # a bytearray of 2 ** 48 - 1 bytes
-    b'\x80\x05}\x8c\x01a\x8e' + b'\xff' * 6 + b'\x00\x00.',  # as many bytes
-    b'\x80\x02}U\x01aT\xff\xff\xff\x7fabc.',  # a string of 2 ** 31 - 1
-], ids=['memo', 'bytearray', 'bytes', 'string'])
+@pytest.mark.parametrize(
+    'raw',
+    [
+        b'\x80\x02}r\xff\xff\xff\x7f.',  # to be remembered as number 2 ** 31 - 1
+        b'\x80\x05}\x8c\x01a\x96' + b'\xff' * 6 + b'\x00\x00.',  # a bytearray of 2 ** 48 - 1 bytes
+        b'\x80\x05}\x8c\x01a\x8e' + b'\xff' * 6 + b'\x00\x00.',  # as many bytes
+        b'\x80\x02}U\x01aT\xff\xff\xff\x7fabc.',  # a string of 2 ** 31 - 1
+    ],
+    ids=['memo', 'bytearray', 'bytes', 'string'],
+)
 def test_a_file_that_claims_to_be_huge_takes_no_memory(raw, tmp_path):
     path = tmp_path / 'bomb'
     path.write_bytes(raw)

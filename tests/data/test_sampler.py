@@ -27,7 +27,7 @@ def test_each_batch_is_full_and_without_repetition_but_an_epoch_repeats():
     assert len(set(np.concatenate(drawn))) < 96
 
 
-def test_every_picture_is_drawn_equally_often():
+def test_every_image_is_drawn_equally_often():
     batches = RandomBatches(20, 5, np.random.RandomState(0))
     counts = np.bincount(np.concatenate([next(batches) for _ in range(4000)]), minlength=20)
     # Binomial(4000, 1/4): five standard deviations are 137.
@@ -42,8 +42,14 @@ def test_an_epoch_is_as_many_draws_as_whole_batches_fit():
     for _ in range(6):
         next(batches)
         seen.append((batches.iteration, batches.epoch, batches.is_new_epoch))
-    assert seen == [(1, 0, False), (2, 0, False), (3, 1, True),
-                    (4, 1, False), (5, 1, False), (6, 2, True)]
+    assert seen == [
+        (1, 0, False),
+        (2, 0, False),
+        (3, 1, True),
+        (4, 1, False),
+        (5, 1, False),
+        (6, 2, True),
+    ]
     assert batches.epoch_detail == 2
     assert batches.previous_epoch_detail == pytest.approx(5 / 3)
 

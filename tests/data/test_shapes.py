@@ -5,7 +5,7 @@ from chainer_zoo.data import shapes
 from chainer_zoo.errors import UserError
 
 
-def test_the_set_has_ten_equal_classes_of_coloured_pictures():
+def test_the_set_has_ten_equal_classes_of_coloured_images():
     drawn = shapes.read(train=1000, test=200)
     assert drawn.train_x.shape == (1000, 3, 32, 32) and drawn.train_x.dtype == np.uint8
     assert drawn.test_x.shape == (200, 3, 32, 32)
@@ -16,18 +16,18 @@ def test_the_set_has_ten_equal_classes_of_coloured_pictures():
     assert 'drawn' in drawn.source
 
 
-def test_the_same_seed_draws_the_same_pictures_and_another_draws_others():
+def test_the_same_seed_draws_the_same_images_and_another_draws_others():
     one, same, other = shapes.read(40, 20, 1), shapes.read(40, 20, 1), shapes.read(40, 20, 2)
     np.testing.assert_array_equal(one.train_x, same.train_x)
     np.testing.assert_array_equal(one.test_y, same.test_y)
     assert (one.train_x != other.train_x).any()
 
 
-def test_test_pictures_do_not_depend_on_the_number_of_training_pictures():
+def test_test_images_do_not_depend_on_the_number_of_training_images():
     np.testing.assert_array_equal(shapes.read(10, 30).test_x, shapes.read(50, 30).test_x)
 
 
-def test_no_test_picture_is_a_training_picture():
+def test_no_test_image_is_a_training_image():
     drawn = shapes.read(500, 500)
     rows = {x.tobytes() for x in drawn.train_x}
     assert not any(x.tobytes() in rows for x in drawn.test_x)

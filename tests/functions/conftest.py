@@ -1,10 +1,11 @@
 """Tests that need the CPU engine are skipped where its library does not load."""
+
 import pytest
 
-from chainer_zoo import onednn
+from chainer_zoo import engines
 
 
 @pytest.fixture
 def engine():
-    if not onednn.is_available():
-        pytest.skip('oneDNN does not load: ' + onednn.why_not())
+    if not engines.CPU.is_available():
+        pytest.skip('oneDNN does not load: ' + engines.CPU.why_not())

@@ -1,45 +1,51 @@
 """Depthwise convolution equals Chainer's grouped convolution, with all gradients."""
+
 import sys
 
 import chainer
 import chainer.functions as F
-from chainer import gradient_check
 import numpy as np
 import pytest
+from chainer import gradient_check
 
-from chainer_zoo import onednn
+from chainer_zoo import engines
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import depthwise_convolution
 from chainer_zoo.functions.depthwise_convolution import DepthwiseConvolution
 
 # B, C, H, W, kernel, stride, pad
 CASES = [
-    (2, 3, 6, 5, (3, 3), 1, 1),         # Xception's
+    (2, 3, 6, 5, (3, 3), 1, 1),  # Xception's
     (2, 3, 6, 5, (3, 3), 1, 0),
-    (2, 3, 7, 6, (3, 3), 2, 1),         # a stride, odd and even size
+    (2, 3, 7, 6, (3, 3), 2, 1),  # a stride, odd and even size
     (1, 2, 9, 9, (5, 5), (3, 2), 2),
-    (2, 3, 6, 5, (1, 4), 1, (0, 3)),    # neither square nor odd; as much padding as there may be
+    (2, 3, 6, 5, (1, 4), 1, (0, 3)),  # neither square nor odd; as much padding as there may be
     (2, 3, 6, 5, (1, 1), 1, 0),
-    (2, 3, 3, 3, (3, 3), 1, 0),         # one position
-    (0, 3, 6, 5, (3, 3), 1, 1),         # no picture
+    (2, 3, 3, 3, (3, 3), 1, 0),  # one position
+    (0, 3, 6, 5, (3, 3), 1, 1),  # no image
 ]
 
 
 def arrays(case, dtype, seed=0):
     batch, channels, height, width, ksize, _, _ = case
     rng = np.random.RandomState(seed)
-    return (rng.uniform(-1, 1, (batch, channels, height, width)).astype(dtype),
-            rng.uniform(-1, 1, (channels, 1) + ksize).astype(dtype))
+    return (
+        rng.uniform(-1, 1, (batch, channels, height, width)).astype(dtype),
+        rng.uniform(-1, 1, (channels, 1) + ksize).astype(dtype),
+    )
 
 
-@pytest.mark.parametrize('dtype,tolerance', [('float16', 4e-2), ('float32', 1e-5),
-                                             ('float64', 1e-13)])
+@pytest.mark.parametrize(
+    'dtype,tolerance', [('float16', 4e-2), ('float32', 1e-5), ('float64', 1e-13)]
+)
 @pytest.mark.parametrize('case', CASES)
 def test_result_and_gradients_are_those_of_grouped_convolution(case, dtype, tolerance):
     stride, pad = case[5:]
     found = []
-    for function in (depthwise_convolution,
-                     lambda *a: F.convolution_2d(a[0], a[1], None, *a[2:], groups=case[1])):
+    for function in (
+        depthwise_convolution,
+        lambda *a: F.convolution_2d(a[0], a[1], None, *a[2:], groups=case[1]),
+    ):
         x, w = (chainer.Variable(a) for a in arrays(case, dtype))
         y = function(x, w, stride, pad)
         y.grad = np.random.RandomState(1).uniform(-1, 1, y.shape).astype(dtype)
@@ -58,8 +64,14 @@ def test_gradients_of_gradients(case):
     gy = np.random.RandomState(1).uniform(-1, 1, y.shape)
     ggx, ggw = arrays(case, 'float64', seed=2)
     gradient_check.check_double_backward(
-        lambda x, w: depthwise_convolution(x, w, stride, pad), (x, w), gy, (ggx, ggw),
-        dtype='float64', rtol=1e-6, atol=1e-8)
+        lambda x, w: depthwise_convolution(x, w, stride, pad),
+        (x, w),
+        gy,
+        (ggx, ggw),
+        dtype='float64',
+        rtol=1e-6,
+        atol=1e-8,
+    )
 
 
 @pytest.mark.parametrize('numbers', [1, 300, 5000])
@@ -84,11 +96,12 @@ def test_a_kernel_with_one_one_shifts_its_channel_only():
     np.testing.assert_array_equal(y[:, 1, :, 2], 0)
 
 
-def test_channels_last_pictures_give_the_same():
+def test_channels_last_images_give_the_same():
     x, w = arrays((2, 3, 6, 5, (3, 3), 1, 1), 'float32')
     last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    np.testing.assert_array_equal(depthwise_convolution(last, w, 1, 1).array,
-                                  depthwise_convolution(x, w, 1, 1).array)
+    np.testing.assert_array_equal(
+        depthwise_convolution(last, w, 1, 1).array, depthwise_convolution(x, w, 1, 1).array
+    )
 
 
 @pytest.mark.parametrize('pad', [3, (1, 3), -1])
@@ -105,15 +118,16 @@ def test_kernels_of_a_wrong_shape_are_refused(shape):
         depthwise_convolution(x, np.zeros(shape, np.float32), 1, 1)
 
 
-@pytest.mark.skipif(not onednn.is_available(), reason='oneDNN does not load: {}'.format(
-    onednn.why_not()))
+@pytest.mark.skipif(
+    not engines.CPU.is_available(), reason=f'oneDNN does not load: {engines.CPU.why_not()}'
+)
 @pytest.mark.parametrize('stride', [1, 2])
 def test_onednn_gives_the_same(stride):
     x, w = (chainer.Variable(a) for a in arrays((2, 16, 6, 5, (3, 3), stride, 1), 'float32'))
     found = []
     for on in (False, True):
         if on:
-            onednn.enable()
+            engines.CPU.enable()
         try:
             x.cleargrad()
             w.cleargrad()
@@ -121,7 +135,7 @@ def test_onednn_gives_the_same(stride):
             y.grad = np.ones_like(y.array)
             y.backward()
         finally:
-            onednn.disable()
+            engines.CPU.disable()
         assert isinstance(y.creator, DepthwiseConvolution) == (not on and stride == 1)
         found.append((y.array, x.grad, w.grad))
     for ours, theirs in zip(*found):

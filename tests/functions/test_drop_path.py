@@ -1,8 +1,9 @@
 """Stochastic depth: what is dropped, what goes on, the factor at test, and every gradient."""
+
 import chainer
-from chainer import testing
 import numpy as np
 import pytest
+from chainer import testing
 
 import chainer_zoo
 from chainer_zoo.errors import UserError
@@ -14,7 +15,7 @@ from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import separated_drop_path
 from chainer_zoo.functions import survives
 from chainer_zoo.functions.drop_path import DropPath
-from chainer_zoo.functions.drop_path import MaskPictures
+from chainer_zoo.functions.drop_path import MaskImages
 
 KEY = 5, 6
 H_SHAPE, X_SHAPE, NARROW = (6, 5, 3, 2), (6, 3, 6, 3), (6, 7, 5, 4)
@@ -31,17 +32,18 @@ def training():
 
 def branches():
     rng = np.random.RandomState(0)
-    return [chainer.Variable(rng.standard_normal(shape).astype('f'))
-            for shape in (H_SHAPE, X_SHAPE)]
+    return [
+        chainer.Variable(rng.standard_normal(shape).astype('f')) for shape in (H_SHAPE, X_SHAPE)
+    ]
 
 
 def kept(p, split, key=KEY):
-    """The mask written down plainly: picture b and group g of G have lane G b + g."""
+    """The mask written down plainly: image b and group g of G have lane G b + g."""
     groups = 1 if split is None else 2
     lanes = _philox.lanes(key, 0, H_SHAPE[0] * groups).astype('d').reshape(-1, groups)
     mask = np.zeros(H_SHAPE)
     for group, channels in enumerate([slice(0, split), slice(split, None)][:groups]):
-        mask[:, channels] = (lanes[:, group] >= (1 - p) * 2.0 ** 32)[:, None, None, None]
+        mask[:, channels] = (lanes[:, group] >= (1 - p) * 2.0**32)[:, None, None, None]
     return mask
 
 
@@ -50,7 +52,7 @@ def padded(x, channels, stride):
     return np.pad(x, ((0, 0), (0, channels - x.shape[1]), (0, 0), (0, 0)), 'constant')
 
 
-class Settings(object):
+class Settings:
     """What the function tests below share."""
 
     def setUp(self):
@@ -66,11 +68,11 @@ class Settings(object):
 PRODUCT = {'dtype': ['float16', 'float32', 'float64'], 'split': [None, 2]}
 
 
-@testing.parameterize(*testing.product(dict(
-    PRODUCT, shapes=[(H_SHAPE, X_SHAPE), (H_SHAPE, NARROW)])))
+@testing.parameterize(
+    *testing.product(dict(PRODUCT, shapes=[(H_SHAPE, X_SHAPE), (H_SHAPE, NARROW)]))
+)
 @testing.inject_backend_tests(None, [{}])
 class TestDropPathFunction(Settings, testing.FunctionTestCase):
-
     def forward(self, inputs, device):
         return DropPath(0.6, self.split, 2, KEY).apply(inputs)
 
@@ -78,18 +80,17 @@ class TestDropPathFunction(Settings, testing.FunctionTestCase):
         h, x = inputs
         channels = max(h.shape[1], x.shape[1])
         y = padded(kept(0.6, self.split) * h, channels, 1) + padded(x, channels, 2)
-        return y.astype(self.dtype),
+        return (y.astype(self.dtype),)
 
 
 @testing.parameterize(*testing.product(dict(PRODUCT, shapes=[(H_SHAPE,)])))
 @testing.inject_backend_tests(None, [{}])
-class TestMaskPicturesFunction(Settings, testing.FunctionTestCase):
-
+class TestMaskImagesFunction(Settings, testing.FunctionTestCase):
     def forward(self, inputs, device):
-        return MaskPictures(0.6, self.split, KEY).apply(inputs)
+        return MaskImages(0.6, self.split, KEY).apply(inputs)
 
     def forward_expected(self, inputs):
-        return (kept(0.6, self.split) * inputs[0]).astype(self.dtype),
+        return ((kept(0.6, self.split) * inputs[0]).astype(self.dtype),)
 
 
 def test_the_mask_is_neither_all_nor_nothing():
@@ -107,26 +108,35 @@ def test_certainties():
     for _ in range(100):
         assert survives(1.0) and not survives(0.0)
     h, x = branches()
-    for per_picture in (False, True):
+    for per_image in (False, True):
         np.testing.assert_array_equal(
-            drop_path(h, x, 1.0, 2, per_picture).array, residual_add(h, x, 2).array)
+            drop_path(h, x, 1.0, 2, per_image).array, residual_add(h, x, 2).array
+        )
         np.testing.assert_array_equal(
-            drop_path(h, x, 0.0, 2, per_picture).array, padded(x.array, 5, 2))
+            drop_path(h, x, 0.0, 2, per_image).array, padded(x.array, 5, 2)
+        )
 
 
-@pytest.mark.parametrize('per_picture', [False, True])
-@pytest.mark.parametrize('function', [
-    drop_path, lambda h, x, p, stride, per_picture: separated_drop_path(
-        h, x, p, 3, stride, per_picture)], ids=['one group', 'two groups'])
-def test_at_test_the_branch_counts_p_and_without_noise_one(function, per_picture):
+@pytest.mark.parametrize('per_image', [False, True])
+@pytest.mark.parametrize(
+    'function',
+    [
+        drop_path,
+        lambda h, x, p, stride, per_image: separated_drop_path(h, x, p, 3, stride, per_image),
+    ],
+    ids=['one group', 'two groups'],
+)
+def test_at_test_the_branch_counts_p_and_without_noise_one(function, per_image):
     h, x = branches()
     before = noise.generator.state()
     with chainer_zoo.no_noise():
         np.testing.assert_array_equal(
-            function(h, x, 0.3, 2, per_picture).array, residual_add(h, x, 2).array)
+            function(h, x, 0.3, 2, per_image).array, residual_add(h, x, 2).array
+        )
     with chainer.using_config('train', False):
         np.testing.assert_array_equal(
-            function(h, x, 0.3, 2, per_picture).array, residual_add(h, x, 2, 0.3).array)
+            function(h, x, 0.3, 2, per_image).array, residual_add(h, x, 2, 0.3).array
+        )
     assert noise.generator.state() == before
 
 
@@ -148,9 +158,15 @@ def test_a_branch_dropped_for_the_batch_gets_no_gradient(monkeypatch):
         assert h.grad is None and x.grad is not None
 
 
-@pytest.mark.parametrize('draws,mask', [
-    ([0.1, 0.1], [1, 1, 1, 1, 1]), ([0.1, 0.9], [1, 1, 1, 0, 0]),
-    ([0.9, 0.1], [0, 0, 0, 1, 1]), ([0.9, 0.9], [0, 0, 0, 0, 0])])
+@pytest.mark.parametrize(
+    'draws,mask',
+    [
+        ([0.1, 0.1], [1, 1, 1, 1, 1]),
+        ([0.1, 0.9], [1, 1, 1, 0, 0]),
+        ([0.9, 0.1], [0, 0, 0, 1, 1]),
+        ([0.9, 0.9], [0, 0, 0, 0, 0]),
+    ],
+)
 def test_two_groups_have_two_draws(monkeypatch, draws, mask):
     queue = list(draws)
     monkeypatch.setattr(noise.generator, 'uniform', lambda: queue.pop(0))
@@ -167,11 +183,12 @@ def test_two_groups_have_two_draws(monkeypatch, draws, mask):
     assert x.grad.sum() == 2 * 6 * 3 * 3 * 2
 
 
-def test_masks_of_pictures_do_not_depend_on_memory_layout():
+def test_masks_of_images_do_not_depend_on_memory_layout():
     h, x = branches()
-    last = [np.ascontiguousarray(v.array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-            for v in (h, x)]
-    y, = DropPath(0.6, 2, 2, KEY).apply(last)
+    last = [
+        np.ascontiguousarray(v.array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for v in (h, x)
+    ]
+    (y,) = DropPath(0.6, 2, 2, KEY).apply(last)
     assert y.array.transpose(0, 2, 3, 1).flags.c_contiguous
     np.testing.assert_array_equal(y.array, DropPath(0.6, 2, 2, KEY).apply((h, x))[0].array)
 
@@ -183,4 +200,4 @@ def test_wrong_arguments_say_so():
     with pytest.raises(UserError, match='0 of 5 channels'):
         separated_drop_path(h, x, 0.5, 0, 2)
     with pytest.raises(UserError, match='stride is 0'):
-        drop_path(h, x, 0.5, 0, per_picture=True)
+        drop_path(h, x, 0.5, 0, per_image=True)

@@ -4,6 +4,7 @@ Every statistical test has a fixed seed and the level 1e-6: were the numbers ide
 fail for one seed in a million. A chi-square with one degree of freedom has the tail
 erfc(sqrt(x / 2)).
 """
+
 import math
 import threading
 
@@ -21,7 +22,7 @@ from chainer_zoo.functions import swapout
 from chainer_zoo.functions.swapout import SwapoutGrad
 
 LEVEL = 1e-6
-MANY = 10 ** 7
+MANY = 10**7
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +37,7 @@ def seeded():
 def assert_rate(kept, count, p):
     """Two-sided normal test of a rate, at LEVEL."""
     z = (kept - count * p) / math.sqrt(count * p * (1 - p))
-    assert math.erfc(abs(z) / math.sqrt(2)) > LEVEL, '{} of {}, expected {}: z = {:.2f}'.format(
-        kept, count, p, z)
+    assert math.erfc(abs(z) / math.sqrt(2)) > LEVEL, f'{kept} of {count}, expected {p}: z = {z:.2f}'
 
 
 def assert_independent(a, b):
@@ -46,7 +46,7 @@ def assert_independent(a, b):
     n = a.size
     both, in_a, in_b = (float(np.count_nonzero(v)) for v in (a & b, a, b))
     chi2 = n * (n * both - in_a * in_b) ** 2 / (in_a * (n - in_a) * in_b * (n - in_b))
-    assert math.erfc(math.sqrt(chi2 / 2)) > LEVEL, 'chi-square {:.1f}'.format(chi2)
+    assert math.erfc(math.sqrt(chi2 / 2)) > LEVEL, f'chi-square {chi2:.1f}'
 
 
 def masks(theta1, theta2, size, key=None):
@@ -74,7 +74,7 @@ def test_swapout_keeps_its_shares_and_its_masks_are_independent(theta1, theta2):
 
 @pytest.mark.parametrize('apart', [1, 2, 3, 4, 7, 8, 32, 1024, 65536])
 def test_neighbouring_elements_are_independent(apart):
-    """In a row, from row to row, from channel to channel, and from picture to picture."""
+    """In a row, from row to row, from channel to channel, and from image to image."""
     for mask in masks(0.5, 0.3, MANY // 2):
         assert_independent(mask[apart:], mask[:-apart])
 
@@ -85,7 +85,7 @@ def test_a_mask_is_independent_of_the_other_at_the_next_element():
     assert_independent(m1[:-1], m2[1:])
 
 
-@pytest.mark.parametrize('other', [(20161, 1), (20162, 0), (0, 20161), (20161 + 2 ** 63, 0)])
+@pytest.mark.parametrize('other', [(20161, 1), (20162, 0), (0, 20161), (20161 + 2**63, 0)])
 def test_another_draw_or_seed_gives_an_independent_mask(other):
     for a, b in zip(masks(0.5, 0.3, MANY // 2, (20161, 0)), masks(0.5, 0.3, MANY // 2, other)):
         assert not np.array_equal(a, b)
@@ -96,10 +96,11 @@ def test_another_draw_or_seed_gives_an_independent_mask(other):
 def test_all_bytes_of_a_lane_are_uniform(byte):
     """Chi-square over 256 values; 255 degrees of freedom, Wilson and Hilferty's approximation."""
     from chainer_zoo.functions import _philox
+
     lanes = _philox.lanes((20161, 0), 0, MANY)
     counts = np.bincount((lanes >> np.uint32(8 * byte)) & np.uint32(255), minlength=256)
-    chi2 = float(((counts - MANY / 256.) ** 2).sum() / (MANY / 256.))
-    z = ((chi2 / 255) ** (1 / 3.) - (1 - 2 / (9 * 255.))) / math.sqrt(2 / (9 * 255.))
+    chi2 = float(((counts - MANY / 256.0) ** 2).sum() / (MANY / 256.0))
+    z = ((chi2 / 255) ** (1 / 3.0) - (1 - 2 / (9 * 255.0))) / math.sqrt(2 / (9 * 255.0))
     assert math.erfc(abs(z) / math.sqrt(2)) > LEVEL
 
 
@@ -119,12 +120,12 @@ def test_two_groups_of_a_batch_are_dropped_independently():
     assert_independent(kept[:, 0], kept[:, 1])
 
 
-def test_two_groups_of_a_picture_are_dropped_independently():
-    pictures = 1000000
-    x, h = np.zeros((pictures, 1, 1, 1), 'f'), np.ones((pictures, 2, 1, 1), 'f')
-    kept = separated_drop_path(h, x, 0.6, 1, per_picture=True).array.reshape(-1, 2) != 0
-    assert_rate(np.count_nonzero(kept[:, 0]), pictures, 0.6)
-    assert_rate(np.count_nonzero(kept[:, 1]), pictures, 0.6)
+def test_two_groups_of_a_image_are_dropped_independently():
+    images = 1000000
+    x, h = np.zeros((images, 1, 1, 1), 'f'), np.ones((images, 2, 1, 1), 'f')
+    kept = separated_drop_path(h, x, 0.6, 1, per_image=True).array.reshape(-1, 2) != 0
+    assert_rate(np.count_nonzero(kept[:, 0]), images, 0.6)
+    assert_rate(np.count_nonzero(kept[:, 1]), images, 0.6)
     assert_independent(kept[:, 0], kept[:, 1])
     assert_independent(kept[1:, 0], kept[:-1, 0])
 
@@ -135,7 +136,7 @@ def test_uniform_is_uniform():
     z = (u.mean() - 0.5) * math.sqrt(12 * u.size)
     assert math.erfc(abs(z) / math.sqrt(2)) > LEVEL
     for bit in range(1, 53):
-        assert_rate(np.count_nonzero((u * 2.0 ** bit).astype('u8') & np.uint64(1)), u.size, 0.5)
+        assert_rate(np.count_nonzero((u * 2.0**bit).astype('u8') & np.uint64(1)), u.size, 0.5)
 
 
 def test_the_same_seed_repeats_and_another_does_not():
@@ -159,7 +160,7 @@ def test_each_use_takes_the_next_draw():
     np.testing.assert_array_equal(dropout(x, 0.5).array, first)
 
 
-@pytest.mark.parametrize('seed', [0, 7, 2 ** 63 + 5, 2 ** 64 - 1])
+@pytest.mark.parametrize('seed', [0, 7, 2**63 + 5, 2**64 - 1])
 def test_a_snapshot_goes_on_where_it_was_taken(tmp_path, seed):
     noise.generator.seed(seed)
     noise.generator.uniform()
@@ -222,8 +223,8 @@ def test_no_noise_is_of_this_thread_alone():
 
 def test_wrong_arguments_say_so():
     x = np.ones((2, 3, 4, 4), 'f')
-    for seed in (-1, 2 ** 64):
-        with pytest.raises(UserError, match='seed is {}'.format(seed)):
+    for seed in (-1, 2**64):
+        with pytest.raises(UserError, match=f'seed is {seed}'):
             noise.generator.seed(seed)
     with pytest.raises(UserError, match='dropout ratio is 1'):
         dropout(x, 1)

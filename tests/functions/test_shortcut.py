@@ -1,9 +1,10 @@
 """Shortcuts and residual adds: what padding, stride, scale and offset mean, and every gradient."""
+
 import chainer
 import chainer.functions as F
-from chainer import gradient_check
 import numpy as np
 import pytest
+from chainer import gradient_check
 
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import residual_add
@@ -11,15 +12,15 @@ from chainer_zoo.functions import shortcut
 
 # B, C_h, C_x, H, W of the result, stride, scale, offset, the size that stride leaves over
 CASES = [
-    (2, 3, 3, 4, 5, 1, 1.0, 0, 0),      # the plain residual add
-    (2, 5, 3, 4, 5, 2, 1.0, 0, 0),      # new channels, even size
-    (2, 5, 3, 4, 5, 2, 1.0, 0, 1),      # new channels, odd size
-    (2, 3, 5, 4, 5, 1, 0.75, 0, 0),     # the branch is the narrower one
-    (2, 5, 3, 2, 3, 3, 0.5, 0, 2),      # stride 3
-    (2, 2, 3, 4, 5, 2, 1.0, 3, 0),      # the branch holds only the added channels
-    (2, 2, 3, 4, 5, 1, 0.5, 5, 0),      # a gap between shortcut and branch
-    (2, 2, 6, 4, 5, 1, 0.5, 1, 0),      # the branch inside the shortcut
-    (0, 5, 3, 4, 5, 2, 1.0, 0, 0),      # no picture
+    (2, 3, 3, 4, 5, 1, 1.0, 0, 0),  # the plain residual add
+    (2, 5, 3, 4, 5, 2, 1.0, 0, 0),  # new channels, even size
+    (2, 5, 3, 4, 5, 2, 1.0, 0, 1),  # new channels, odd size
+    (2, 3, 5, 4, 5, 1, 0.75, 0, 0),  # the branch is the narrower one
+    (2, 5, 3, 2, 3, 3, 0.5, 0, 2),  # stride 3
+    (2, 2, 3, 4, 5, 2, 1.0, 3, 0),  # the branch holds only the added channels
+    (2, 2, 3, 4, 5, 1, 0.5, 5, 0),  # a gap between shortcut and branch
+    (2, 2, 6, 4, 5, 1, 0.5, 1, 0),  # the branch inside the shortcut
+    (0, 5, 3, 4, 5, 2, 1.0, 0, 0),  # no image
 ]
 
 
@@ -36,8 +37,8 @@ def by_hand(h, x, stride, scale, offset):
     """Sum the padded branch and the padded shortcut, in float64."""
     channels = max(h.shape[1] + offset, x.shape[1])
     y = np.zeros((h.shape[0], channels) + h.shape[2:])
-    y[:, :x.shape[1]] += x[:, :, ::stride, ::stride]
-    y[:, offset:offset + h.shape[1]] += scale * h.astype(np.float64)
+    y[:, : x.shape[1]] += x[:, :, ::stride, ::stride]
+    y[:, offset : offset + h.shape[1]] += scale * h.astype(np.float64)
     return y
 
 
@@ -72,11 +73,12 @@ def test_residual_add_gradients(case):
     def f(h, x):
         return residual_add(h, x, stride, scale, offset)
 
-    gy, = arrays((case[0], f(h, x).shape[1], 1) + case[3:], 'd', 1)[:1]
+    (gy,) = arrays((case[0], f(h, x).shape[1], 1) + case[3:], 'd', 1)[:1]
     gradient_check.check_backward(f, (h, x), gy, atol=1e-7, rtol=1e-7, dtype='d')
     ggh, ggx = arrays(case, 'd', 2)
     gradient_check.check_double_backward(
-        lambda h, x: f(h, x) ** 2, (h, x), gy, (ggh, ggx), atol=1e-6, rtol=1e-6, dtype='d')
+        lambda h, x: f(h, x) ** 2, (h, x), gy, (ggh, ggx), atol=1e-6, rtol=1e-6, dtype='d'
+    )
 
 
 def test_double_backward_of_the_linear_functions_themselves():
@@ -86,7 +88,7 @@ def test_double_backward_of_the_linear_functions_themselves():
     y = residual_add(h, x, 2, 0.5, 0)
     gh, gx = chainer.grad([y], [h, x], [gy], enable_double_backprop=True)
     ggh, ggx = (np.random.RandomState(4).standard_normal(v.shape) for v in (h, x))
-    ggy, = chainer.grad([gh, gx], [gy], [chainer.Variable(ggh), chainer.Variable(ggx)])
+    (ggy,) = chainer.grad([gh, gx], [gy], [chainer.Variable(ggh), chainer.Variable(ggx)])
     np.testing.assert_allclose(ggy.array, by_hand(ggh, ggx, 2, 0.5, 0), atol=1e-15)
 
 
@@ -97,8 +99,14 @@ def test_shortcut_takes_pixels_and_appends_zeros(stride, channels):
     y = shortcut(x, channels, stride)
     np.testing.assert_array_equal(y.array[:, :3], x[:, :, ::stride, ::stride])
     assert y.shape[1] == max(3, channels) and not y.array[:, 3:].any()
-    gradient_check.check_backward(lambda x: shortcut(x, channels, stride), x,
-                                  np.ones_like(y.array), atol=1e-7, rtol=1e-7, dtype='d')
+    gradient_check.check_backward(
+        lambda x: shortcut(x, channels, stride),
+        x,
+        np.ones_like(y.array),
+        atol=1e-7,
+        rtol=1e-7,
+        dtype='d',
+    )
 
 
 @pytest.mark.parametrize('size', [7, 8])

@@ -1,4 +1,5 @@
 """A GPU that Chainer can use, or the reason why these tests are skipped."""
+
 import os
 
 # Convolutions and products in float32 proper, not in TensorFloat-32, for comparisons with a CPU.
@@ -6,10 +7,10 @@ import os
 # benchmarks/gpu_check.py does.
 os.environ.setdefault('NVIDIA_TF32_OVERRIDE', '0')
 
-import pytest  # NOQA
+import pytest
 
-from chainer_zoo import devices  # NOQA
-from chainer_zoo.errors import UserError  # NOQA
+from chainer_zoo.engines import devices
+from chainer_zoo.errors import UserError
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -1,12 +1,13 @@
 """Commands that take ``-g`` say on a GPU what they say on a CPU."""
+
 import re
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 import chainer_zoo
-from chainer_zoo import cli
+from chainer_zoo import commands
 from chainer_zoo.legacy import model_file
 from chainer_zoo.report import golden
 
@@ -28,7 +29,7 @@ def both(capsys, *words):
     said = []
     for where in (['-g', '0'], ['--cpu', 'numpy']):
         capsys.readouterr()
-        assert cli.main(list(words) + where) == 0
+        assert commands.main(list(words) + where) == 0
         said.append([float(n) for n in re.findall(r'\d+\.\d+', capsys.readouterr().out)])
     assert len(said[0]) == len(said[1]) > 2
     return said
@@ -37,18 +38,20 @@ def both(capsys, *words):
 def test_evaluate(saved, capsys):
     on_gpu, on_cpu = both(capsys, 'evaluate', '--dataset', 'shapes', '--limit_test', '64', *saved)
     assert on_gpu[0] == pytest.approx(on_cpu[0], rel=1e-3)  # the loss
-    assert on_gpu[1] == pytest.approx(on_cpu[1], abs=3.2)  # per cent: two pictures on the brink
+    assert on_gpu[1] == pytest.approx(on_cpu[1], abs=3.2)  # per cent: two images on the brink
 
 
 def test_predict(saved, tmp_path, capsys):
     y, x = np.mgrid[0:64, 0:64]
-    picture = str(tmp_path / 'a.png')
-    Image.fromarray(np.stack([4 * y, 4 * x, 2 * (x + y)], axis=2).astype(np.uint8)).save(picture)
-    on_gpu, on_cpu = both(capsys, 'predict', picture, *saved)
+    image = str(tmp_path / 'a.png')
+    Image.fromarray(np.stack([4 * y, 4 * x, 2 * (x + y)], axis=2).astype(np.uint8)).save(image)
+    on_gpu, on_cpu = both(capsys, 'predict', image, *saved)
     np.testing.assert_allclose(on_gpu, on_cpu, atol=0.1)
 
 
 def test_profile(capsys):
-    assert cli.main(['profile', '--model', 'nin', '--batch', '2', '--steps', '1', '-g', '0']) == 0
+    assert (
+        commands.main(['profile', '--model', 'nin', '--batch', '2', '--steps', '1', '-g', '0']) == 0
+    )
     said = capsys.readouterr().out
     assert 'Convolution2DFunction' in said and 'on cupy' in said

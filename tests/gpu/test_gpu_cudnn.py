@@ -2,30 +2,35 @@
 
 tests/kernels/test_cudnn.py has the same cases on a stand-in for the library.
 """
+
 import collections
 
 import chainer
-from chainer.backends import cuda
+import cudnn_cases
 import numpy as np
 import pytest
+from chainer.backends import cuda
 
-from chainer_zoo import cudnn
-from chainer_zoo.cudnn import convolution
-from chainer_zoo.cudnn import normalization
-import cudnn_cases
+from chainer_zoo import engines
+from chainer_zoo.engines.gpu import convolution
+from chainer_zoo.engines.gpu import normalization
 
 pytestmark = pytest.mark.gpu
 
-PASSES = [(convolution, 'forward'), (convolution, 'backward_data'),
-          (convolution, 'backward_weights'), (normalization, 'forward'),
-          (normalization, 'backward')]
+PASSES = [
+    (convolution, 'forward'),
+    (convolution, 'backward_data'),
+    (convolution, 'backward_weights'),
+    (normalization, 'forward'),
+    (normalization, 'backward'),
+]
 
 
 @pytest.fixture(autouse=True)
 def calls(device, monkeypatch):
     """How often cuDNN computed each pass, in the order of :data:`PASSES`."""
-    if cudnn.why_not() is not None:
-        pytest.skip('needs cuDNN 9: ' + cudnn.why_not())
+    if engines.GPU.why_not() is not None:
+        pytest.skip('needs cuDNN 9: ' + engines.GPU.why_not())
     count = collections.Counter()
 
     def counted(module, name, function):
@@ -33,6 +38,7 @@ def calls(device, monkeypatch):
             result = function(*args)  # or an exception, if cuDNN refuses
             count[module, name] += 1
             return result
+
         monkeypatch.setattr(module, name, call)
 
     for module, name in PASSES:
@@ -45,7 +51,8 @@ def calls(device, monkeypatch):
 def test_convolution(name, dtype, device, calls):
     with chainer.using_config('autotune', False):
         cudnn_cases.assert_close(
-            cudnn_cases.convolution, cudnn_cases.CONVOLUTIONS[name], device, dtype)
+            cudnn_cases.convolution, cudnn_cases.CONVOLUTIONS[name], device, dtype
+        )
     if dtype == 'float32' or name == '3x3':  # others may be refused, and are right all the same
         assert calls()[:3] == ([1, 1, 1] if dtype == 'float16' else [3, 2, 2])
 
@@ -56,14 +63,21 @@ def test_convolution_that_tries_all_algorithms(name, dtype, device, calls):
     with chainer.using_config('autotune', True):
         for _ in range(2):  # the second time with the choice of the first
             cudnn_cases.assert_close(
-                cudnn_cases.convolution, cudnn_cases.CONVOLUTIONS[name], device, dtype)
+                cudnn_cases.convolution, cudnn_cases.CONVOLUTIONS[name], device, dtype
+            )
     assert calls()[:3] == ([2, 2, 2] if dtype == 'float16' else [6, 4, 4])
 
 
 @pytest.mark.parametrize('how', ['channels last', 'strided'])
 def test_convolution_of_other_layouts_and_without_bias(how, device, calls):
-    cudnn_cases.assert_close(cudnn_cases.convolution, cudnn_cases.CONVOLUTIONS['odd sizes'],
-                             device, 'float32', how=how, bias=False)
+    cudnn_cases.assert_close(
+        cudnn_cases.convolution,
+        cudnn_cases.CONVOLUTIONS['odd sizes'],
+        device,
+        'float32',
+        how=how,
+        bias=False,
+    )
     assert calls()[:3] == [3, 2, 2]
 
 
@@ -71,7 +85,8 @@ def test_convolution_of_other_layouts_and_without_bias(how, device, calls):
 @pytest.mark.parametrize('name', cudnn_cases.DECONVOLUTIONS)
 def test_deconvolution(name, dtype, device, calls):
     cudnn_cases.assert_close(
-        cudnn_cases.deconvolution, cudnn_cases.DECONVOLUTIONS[name], device, dtype)
+        cudnn_cases.deconvolution, cudnn_cases.DECONVOLUTIONS[name], device, dtype
+    )
     if dtype == 'float32':
         assert bool(calls()[1]) == ('cover_all' not in name)
 
@@ -81,21 +96,24 @@ def test_deconvolution(name, dtype, device, calls):
 def test_normalization(name, dtype, device, calls):
     case = cudnn_cases.NORMALIZATIONS[name]
     cudnn_cases.assert_close(cudnn_cases.normalization, case, device, dtype)
-    if dtype == 'float32' or name == 'pictures':
+    if dtype == 'float32' or name == 'images':
         assert calls()[3:] == [1, 1]
 
 
 def test_persistent_mode_of_normalization(device):
     with chainer.using_config('cudnn_fast_batch_normalization', True):
-        cudnn_cases.assert_close(cudnn_cases.normalization, cudnn_cases.NORMALIZATIONS['many'],
-                                 device, 'float32')
+        cudnn_cases.assert_close(
+            cudnn_cases.normalization, cudnn_cases.NORMALIZATIONS['many'], device, 'float32'
+        )
 
 
 @pytest.mark.parametrize('autotune', [False, True])
 def test_deterministic_algorithms_repeat_their_bits(autotune, device, calls):
     case = (64, 16, 16, 16), (32, 16, 3, 3), {'pad': 1}
-    with chainer.using_config('cudnn_deterministic', True), \
-            chainer.using_config('autotune', autotune):
+    with (
+        chainer.using_config('cudnn_deterministic', True),
+        chainer.using_config('autotune', autotune),
+    ):
         first, second = (cudnn_cases.convolution(case, device, 'float32') for _ in range(2))
     assert calls()[:3] == [6, 4, 4]
     for name, array in first.items():
@@ -115,7 +133,8 @@ def test_on_another_stream(device, calls):
 def test_without_it(device, calls):
     with chainer.using_config('use_cudnn', 'never'):
         cudnn_cases.assert_close(
-            cudnn_cases.convolution, cudnn_cases.CONVOLUTIONS['3x3'], device, 'float32')
+            cudnn_cases.convolution, cudnn_cases.CONVOLUTIONS['3x3'], device, 'float32'
+        )
     assert calls() == [0] * 5
 
 
@@ -123,6 +142,6 @@ def test_without_it(device, calls):
 def test_a_training_step_of_a_model(dtype, device, calls):
     _, grads = found = cudnn_cases.training_step(device, dtype, 8)
     layers = sum(path.endswith('/W') and grad.ndim == 4 for path, grad in grads.items())
-    assert calls()[:3] == [layers, layers - 1, layers]  # the pictures have no gradient
+    assert calls()[:3] == [layers, layers - 1, layers]  # the images have no gradient
     assert min(calls()[3:]) > 5
     cudnn_cases.assert_same_step(found, dtype, 8)

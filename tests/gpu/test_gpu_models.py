@@ -1,14 +1,15 @@
 """On a GPU every model computes what it computes on a CPU, and what the original computes."""
+
 import chainer
-from chainer.backends import cuda
 import chainer.functions as F
+import golden_cases
 import numpy as np
 import pytest
+from chainer.backends import cuda
 
 import chainer_zoo
-import golden_cases
 from chainer_zoo import initializers
-from chainer_zoo.data.pictures import SIZE_CLASSES
+from chainer_zoo.data.images import SIZE_CLASSES
 from chainer_zoo.functions import noise
 from chainer_zoo.report import golden
 from chainer_zoo.training.optimizer import make_optimizer
@@ -28,10 +29,12 @@ def test_logits_gradients_statistics_and_updates_are_the_originals(case, device)
     undecided = golden_cases.IN_FLOAT64_BUT_FOR_NUMPY.get(case.case, set())
     model = case.build()
     model.to_device(device)
-    found = golden.check(
-        golden_cases.with_float64_logits(case), model, updates=not elsewhere)
-    too_far = {what: deviation for what, deviation in found.items()
-               if not deviation <= TOLERANCES[what] and what not in elsewhere | undecided}
+    found = golden.check(golden_cases.with_float64_logits(case), model, updates=not elsewhere)
+    too_far = {
+        what: deviation
+        for what, deviation in found.items()
+        if not deviation <= TOLERANCES[what] and what not in elsewhere | undecided
+    }
     assert {'test_logits', 'train_logits', 'grads'} <= set(found) and not too_far, too_far
 
 
@@ -43,7 +46,7 @@ def norm(array):
 def training_step(name, device, dtype=np.float32):
     """Make one update with the noise on; return loss, logits, norms and the generator's state."""
     entry = chainer_zoo.entry(name)
-    side = SIZE_CLASSES[entry.picture_class(entry.complete({}))].crop
+    side = SIZE_CLASSES[entry.image_class(entry.complete({}))].crop
     with initializers.unfilled(), chainer.using_config('dtype', dtype):
         model = entry.build()
     golden.fill_model(model)
@@ -95,6 +98,7 @@ def test_a_run_with_noise_repeats_on_a_gpu(name, device):
 @pytest.mark.parametrize('name', ['resnext', 'swapout', 'stochastic_depth'])
 def test_mixed_precision_computes_nearly_the_same(name, device):
     """float16 with float32 inside: logits of a training pass within 5% of the largest."""
+
     def logits(dtype):
         with chainer.using_config('dtype', dtype), initializers.unfilled():
             model = chainer_zoo.build(name)

@@ -1,27 +1,52 @@
-"""Whole runs on a GPU: data set, pictures, updates, evaluation, snapshots, in both precisions."""
+"""Whole runs on a GPU: data set, images, updates, evaluation, snapshots, in both precisions."""
+
 import json
 
 import pytest
 
-from chainer_zoo import cli
+from chainer_zoo.commands import train
 from chainer_zoo.functions import noise
 
 pytestmark = pytest.mark.gpu
 
 
 def train(out, *args):
-    """Train on the built-in drawn pictures; return the log, one record an epoch."""
+    """Train on the built-in drawn images; return the log, one record an epoch."""
     state = noise.generator.state()
-    assert cli.train(['--dataset', 'shapes', '--limit_train', '1024', '--limit_test', '256',
-                      '-b', '64', '-g', '0', '--out', str(out)] + list(args)) == 0
+    assert (
+        train.main(
+            [
+                '--dataset',
+                'shapes',
+                '--limit_train',
+                '1024',
+                '--limit_test',
+                '256',
+                '-b',
+                '64',
+                '-g',
+                '0',
+                '--out',
+                str(out),
+            ]
+            + list(args)
+        )
+        == 0
+    )
     noise.generator.restore(state)
     return json.loads((out / 'log').read_text())
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'mixed16'])
-@pytest.mark.parametrize('model', [
-    ['--model', 'resnext', '-d', '8'], ['--model', 'swapout', '-n', '14', '-k', '1'],
-    ['--model', 'stochastic_depth', '-n', '14']], ids=lambda model: model[1])
+@pytest.mark.parametrize(
+    'model',
+    [
+        ['--model', 'resnext', '-d', '8'],
+        ['--model', 'swapout', '-n', '14', '-k', '1'],
+        ['--model', 'stochastic_depth', '-n', '14'],
+    ],
+    ids=lambda model: model[1],
+)
 def test_a_run_learns(model, dtype, tmp_path):
     log = train(tmp_path / 'run', '-e', '4', '--dtype', dtype, *model)
     assert log[-1]['main/loss'] < log[0]['main/loss'] < 4

@@ -6,24 +6,24 @@ host and device fails as it would. CuPy's array functions are NumPy's; elementwi
 CUDA source that CuPy generates, compiled for the CPU (:mod:`harness`). There is no cuDNN, but
 ``fake_cudnn.cpp`` can stand for it (test_cudnn.py).
 """
+
 import ast
 import contextlib
 import inspect
 import sys
 import types
 
-import cupy
-import numpy as np
-
 import chainer
-from chainer.backends import cuda
+import cupy
 import harness
+import numpy as np
+from chainer.backends import cuda
 
 # The package has a function of this name, too.
 relu = sys.modules['chainer.functions.activation.relu']
 
 
-class Device(object):
+class Device:
     """Stands for ``cupy.cuda.Device``; there is one, number 0."""
 
     id = 0
@@ -69,9 +69,12 @@ class Array(np.ndarray):
         return array.view(Array)
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        host = [a for a in inputs + (out or ())
-                if isinstance(a, np.ndarray) and not isinstance(a, Array)]
-        assert not host, 'an array of the host meets one of the device in {}'.format(ufunc)
+        host = [
+            a
+            for a in inputs + (out or ())
+            if isinstance(a, np.ndarray) and not isinstance(a, Array)
+        ]
+        assert not host, f'an array of the host meets one of the device in {ufunc}'
         inputs = [np.asarray(a) if isinstance(a, Array) else a for a in inputs]
         if out is not None:
             kwargs['out'] = tuple(a if a is None else np.asarray(a) for a in out)
@@ -94,11 +97,26 @@ class Array(np.ndarray):
         np.add.at(self.view(np.ndarray), slices, np.asarray(value))
 
 
-for _name in ('sum', 'mean', 'max', 'min', 'var', 'prod', 'argmax', 'argmin', 'dot', 'take', 'all',
-              'any', 'cumsum'):
+for _name in (
+    'sum',
+    'mean',
+    'max',
+    'min',
+    'var',
+    'prod',
+    'argmax',
+    'argmin',
+    'dot',
+    'take',
+    'all',
+    'any',
+    'cumsum',
+):
+
     def _method(self, *args, _name=_name, **kwargs):
         kwargs = {k: v.view(np.ndarray) if isinstance(v, Array) else v for k, v in kwargs.items()}
         return on_device(getattr(self.view(np.ndarray), _name)(*args, **kwargs))
+
     setattr(Array, _name, _method)
 
 
@@ -120,14 +138,14 @@ class OutOfMemoryError(MemoryError):
     """Stands for ``cupy.cuda.memory.OutOfMemoryError``."""
 
 
-class Memory(object):
+class Memory:
     """Stands for what ``cupy.cuda.alloc`` returns; ``most`` is the largest there is, in bytes."""
 
-    most = 2 ** 30
+    most = 2**30
 
     def __init__(self, size):
         if size > self.most:
-            raise OutOfMemoryError('{} bytes'.format(size))
+            raise OutOfMemoryError(f'{size} bytes')
         self._array = np.empty(size, np.uint8)
         self.ptr = self._array.ctypes.data
 
@@ -139,18 +157,28 @@ class CuPy(types.ModuleType):
     TAKES_HOST_ARRAYS = ('array', 'asarray', 'ascontiguousarray', 'split')
 
     def __init__(self):
-        super(CuPy, self).__init__('cupy')
+        super().__init__('cupy')
         self.__version__ = cupy.__version__
         runtime = types.SimpleNamespace(
-            CUDARuntimeError=RuntimeError, getDeviceCount=lambda: 1,
+            CUDARuntimeError=RuntimeError,
+            getDeviceCount=lambda: 1,
             runtimeGetVersion=lambda: 13020,
             getDeviceProperties=lambda number: {
-                'name': b'NumPy', 'major': 0, 'minor': 0, 'totalGlobalMem': 2 ** 30})
+                'name': b'NumPy',
+                'major': 0,
+                'minor': 0,
+                'totalGlobalMem': 2**30,
+            },
+        )
         self.cuda = types.SimpleNamespace(
-            Device=Device, cudnn_enabled=False, runtime=runtime, alloc=Memory,
+            Device=Device,
+            cudnn_enabled=False,
+            runtime=runtime,
+            alloc=Memory,
             get_device_id=lambda: 0,
             memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-            get_current_stream=lambda: types.SimpleNamespace(ptr=7))
+            get_current_stream=lambda: types.SimpleNamespace(ptr=7),
+        )
 
     def __getattr__(self, name):
         found = getattr(np, name)
@@ -159,9 +187,10 @@ class CuPy(types.ModuleType):
 
         def function(*args, **kwargs):
             assert name in self.TAKES_HOST_ARRAYS or not any(
-                isinstance(a, np.ndarray) and not isinstance(a, Array) for a in args), (
-                    'an array of the host is given to cupy.' + name)
+                isinstance(a, np.ndarray) and not isinstance(a, Array) for a in args
+            ), 'an array of the host is given to cupy.' + name
             return on_device(found(*args, **kwargs))
+
         return function
 
     @staticmethod
@@ -179,8 +208,9 @@ class Kernels(harness.Kernels):
     def _launch(self, kernel, args, size=None):
         for a in args:
             assert isinstance(a, Array) or not isinstance(a, np.ndarray), (
-                'an array of the host is given to ' + kernel.name)
-        return super(Kernels, self)._launch(kernel, args, size)
+                'an array of the host is given to ' + kernel.name
+            )
+        return super()._launch(kernel, args, size)
 
     def empty(self, shape, dtype):
         return on_device(np.empty(shape, dtype))
@@ -193,17 +223,18 @@ class Kernels(harness.Kernels):
             valid = t != ignore_label
             picked = log_y[np.arange(t.size), np.where(valid, t, 0)][valid]
             return on_device(np.asarray(picked.sum() * -np.asarray(coeff)))
+
         return cross_entropy
 
 
-class Pool(object):
+class Pool:
     """Stands for CuPy's memory pool, as far as somebody asks it."""
 
     def free_all_blocks(self):
         pass
 
     def total_bytes(self):
-        return 2 ** 20
+        return 2**20
 
 
 def define_kernels():
@@ -220,13 +251,20 @@ def installed(folder):
     """Let Chainer find this GPU, with its kernels compiled into ``folder``."""
     kernels = Kernels(folder)
     module = CuPy()
-    names = {'available': True, 'cupy': module, 'ndarray': Array, 'Device': Device,
-             'cuda': module.cuda, 'cudnn_enabled': False, '_cudnn_disabled_by_user': True,
-             'memory_pool': Pool(),
-             'Stream': types.SimpleNamespace(
-                 null=types.SimpleNamespace(synchronize=lambda: None)),
-             'elementwise': kernels.elementwise, 'reduce': kernels.reduce,
-             'cupyx': types.SimpleNamespace(rsqrt=reciprocal_root)}
+    names = {
+        'available': True,
+        'cupy': module,
+        'ndarray': Array,
+        'Device': Device,
+        'cuda': module.cuda,
+        'cudnn_enabled': False,
+        '_cudnn_disabled_by_user': True,
+        'memory_pool': Pool(),
+        'Stream': types.SimpleNamespace(null=types.SimpleNamespace(synchronize=lambda: None)),
+        'elementwise': kernels.elementwise,
+        'reduce': kernels.reduce,
+        'cupyx': types.SimpleNamespace(rsqrt=reciprocal_root),
+    }
     missing = object()
     before = {name: getattr(cuda, name, missing) for name in names}
     device_class = cuda.GpuDevice.xp, cuda.GpuDevice.supported_array_types

@@ -5,6 +5,7 @@
 of those types and layouts, compiled by g++ behind ``cpu_cuda.h`` and run. The sources are kept, and
 :func:`nvrtc` compiles them for GPUs.
 """
+
 import ctypes
 import glob
 import hashlib
@@ -14,11 +15,11 @@ import subprocess
 import sysconfig
 
 import cupy
+import numpy as np
 from cupy import _core
 from cupy._core import _carray
 from cupy._core import _kernel
 from cupy._core import _scalar
-import numpy as np
 
 HERE = pathlib.Path(__file__).parent
 INCLUDE = pathlib.Path(_core.__file__).parent / 'include'
@@ -36,10 +37,10 @@ def element_type(dtype):
 
 def includes():
     """Return the lines that CuPy puts ahead of a kernel's source."""
-    return ''.join('#include <{}>\n'.format(name) for name in _core.core._cupy_header_list)
+    return ''.join(f'#include <{name}>\n' for name in _core.core._cupy_header_list)
 
 
-class Kernels(object):
+class Kernels:
     """Makes elementwise kernels that run on the CPU.
 
     Args:
@@ -61,17 +62,22 @@ class Kernels(object):
     def _launch(self, kernel, args, size=None):
         assert len(args) in (kernel.nin, kernel.nargs), kernel.name
         args = list(args)
-        looped = [k for k, (p, a) in enumerate(zip(kernel.params, args))
-                  if isinstance(a, np.ndarray) and not p.raw]
+        looped = [
+            k
+            for k, (p, a) in enumerate(zip(kernel.params, args))
+            if isinstance(a, np.ndarray) and not p.raw
+        ]
         # CuPy takes a size where all arrays are raw, and only there.
         assert bool(looped) == (size is None), kernel.name
-        shape = (size,) if size is not None else np.broadcast_shapes(
-            *[args[k].shape for k in looped])
+        shape = (
+            (size,) if size is not None else np.broadcast_shapes(*[args[k].shape for k in looped])
+        )
         types = [element_type(a.dtype) if isinstance(a, np.ndarray) else None for a in args]
         in_types, out_types, type_map = kernel._decide_params_type(
-            tuple(types[:kernel.nin]), tuple(types[kernel.nin:]))
-        args.extend(self.empty(shape, t) for t in out_types[len(args) - kernel.nin:])
-        outs = args[kernel.nin:]
+            tuple(types[: kernel.nin]), tuple(types[kernel.nin :])
+        )
+        args.extend(self.empty(shape, t) for t in out_types[len(args) - kernel.nin :])
+        outs = args[kernel.nin :]
         if 0 not in shape:
             self._launch_code(kernel, args, in_types, type_map, shape)
         return outs[0] if len(outs) == 1 else tuple(outs)
@@ -101,10 +107,16 @@ class Kernels(object):
             (ARRAY, cupy.ndarray, element_type(a.dtype), a.ndim, a.flags.c_contiguous, True)
             if isinstance(a, np.ndarray)
             else (SCALAR, _scalar.CScalar, element_type(a.dtype), 0, True, True)
-            for a in args] + [(INDEXER, _carray.Indexer, None, len(shape), True, True)]
+            for a in args
+        ] + [(INDEXER, _carray.Indexer, None, len(shape), True, True)]
         code = _kernel._get_elementwise_kernel_code(
-            tuple(_kernel._ArgInfo(*info) for info in infos), type_map, kernel.params,
-            kernel.operation, kernel.name, kernel.preamble)
+            tuple(_kernel._ArgInfo(*info) for info in infos),
+            type_map,
+            kernel.params,
+            kernel.operation,
+            kernel.name,
+            kernel.preamble,
+        )
         self.sources[code] = kernel.name
         self._run(code, kernel.name, args, shape)
 
@@ -114,20 +126,21 @@ class Kernels(object):
             if isinstance(a, np.ndarray):
                 strides = a.strides
                 if a.flags.c_contiguous:  # NumPy leaves the strides of axes of length 1 open
-                    strides = [int(np.prod(a.shape[d + 1:])) * a.itemsize for d in range(a.ndim)]
+                    strides = [int(np.prod(a.shape[d + 1 :])) * a.itemsize for d in range(a.ndim)]
                 layout = np.array(list(a.shape) + list(strides), np.intp)
                 values.append([a, layout])
-                text.append('CArray<{0}, {1}, {2}, 1>(reinterpret_cast<{0}*>(values[{3}][0]), '
-                            'static_cast<ptrdiff_t*>(values[{3}][1]), '
-                            'static_cast<ptrdiff_t*>(values[{3}][1]) + {1})'.format(
-                                _scalar.get_typename(a.dtype), a.ndim,
-                                int(a.flags.c_contiguous), k))
+                text.append(
+                    'CArray<{0}, {1}, {2}, 1>(reinterpret_cast<{0}*>(values[{3}][0]), '
+                    'static_cast<ptrdiff_t*>(values[{3}][1]), '
+                    'static_cast<ptrdiff_t*>(values[{3}][1]) + {1})'.format(
+                        _scalar.get_typename(a.dtype), a.ndim, int(a.flags.c_contiguous), k
+                    )
+                )
             else:
                 values.append([np.array([a])])
-                text.append('*static_cast<{}*>(values[{}][0])'.format(
-                    _scalar.get_typename(a.dtype), k))
+                text.append(f'*static_cast<{_scalar.get_typename(a.dtype)}*>(values[{k}][0])')
         # Two blocks of three threads, the last first: an element must not depend on another's.
-        code += '''
+        code += """
 extern "C" void run(void*** values, ptrdiff_t* shape) {{
     gridDim.x = 2; blockDim.x = 3;
     for (int thread = 5; thread >= 0; --thread) {{
@@ -135,7 +148,7 @@ extern "C" void run(void*** values, ptrdiff_t* shape) {{
         {}({}, CIndexer<{}, 1>(shape));
     }}
 }}
-'''.format(name, ', '.join(text), len(shape))
+""".format(name, ', '.join(text), len(shape))
         pointers = [(ctypes.c_void_p * 2)(*[v.ctypes.data for v in pair]) for pair in values]
         table = (ctypes.c_void_p * len(pointers))(*[ctypes.addressof(p) for p in pointers])
         extents = np.array(shape, np.intp)
@@ -148,10 +161,23 @@ def gcc(code, folder):
     library = folder / (name + '.so')
     if not library.exists():
         source = folder / (name + '.cpp')
-        source.write_text('#include "{}"\n#include <cupy/carray.cuh>\n{}'.format(
-            HERE / 'cpu_cuda.h', code))
-        command = ['g++', '-std=c++17', '-O1', '-ffp-contract=off', '-shared', '-fPIC', '-w',
-                   '-I', str(INCLUDE), str(source), '-o', str(library)]
+        source.write_text(
+            '#include "{}"\n#include <cupy/carray.cuh>\n{}'.format(HERE / 'cpu_cuda.h', code)
+        )
+        command = [
+            'g++',
+            '-std=c++17',
+            '-O1',
+            '-ffp-contract=off',
+            '-shared',
+            '-fPIC',
+            '-w',
+            '-I',
+            str(INCLUDE),
+            str(source),
+            '-o',
+            str(library),
+        ]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode == 0, done.stdout.decode()
     return ctypes.CDLL(str(library))
@@ -168,13 +194,18 @@ def nvrtc(code, architecture):
         (bytes, str): the machine code, and what the compiler had to say.
     """
     wheels = os.path.join(sysconfig.get_paths()['purelib'], 'nvidia', '*')
-    library, = glob.glob(os.path.join(wheels, 'lib', 'libnvrtc.so.*'))
+    (library,) = glob.glob(os.path.join(wheels, 'lib', 'libnvrtc.so.*'))
     headers = os.path.dirname(*glob.glob(os.path.join(wheels, 'include', 'cuda_fp16.h')))
     ctypes.CDLL(library, ctypes.RTLD_GLOBAL)
     from cupy_backends.cuda.libs import nvrtc as compiler
+
     folders = [INCLUDE, headers] + sorted(INCLUDE.glob('cupy/_cccl/*'))
-    options = ['-I{}'.format(folder) for folder in folders] + [
-        '--std=c++17', '-arch=' + architecture, '-ftz=true', '--device-as-default-execution-space']
+    options = [f'-I{folder}' for folder in folders] + [
+        '--std=c++17',
+        '-arch=' + architecture,
+        '-ftz=true',
+        '--device-as-default-execution-space',
+    ]
     program = compiler.createProgram(includes() + code, 'kernel.cu', (), ())
     try:
         try:

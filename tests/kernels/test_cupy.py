@@ -1,4 +1,5 @@
 """Chainer on newer CuPy: the names that it uses are there, and CUDA's wheels are found."""
+
 import ast
 import ctypes
 import importlib
@@ -13,8 +14,13 @@ from chainer_zoo import compat
 
 pytestmark = pytest.mark.kernels
 
-PREFIXES = {'cupy.': 'cupy', 'cuda.cupy.': 'cupy', 'xp.': 'cupy', 'cupyx.': 'cupyx',
-            'cuda.cupyx.': 'cupyx'}
+PREFIXES = {
+    'cupy.': 'cupy',
+    'cuda.cupy.': 'cupy',
+    'xp.': 'cupy',
+    'cupyx.': 'cupyx',
+    'cuda.cupyx.': 'cupyx',
+}
 
 # What a try around it lets go missing.
 GUARDED = {
@@ -42,8 +48,9 @@ def used_names():
             name = dotted(node) if isinstance(node, ast.Attribute) else ''
             for prefix, module in PREFIXES.items():
                 if name.startswith(prefix):
-                    names[module + '.' + name[len(prefix):]] = '{}:{}'.format(
-                        path.relative_to(root), node.lineno)
+                    names[module + '.' + name[len(prefix) :]] = (
+                        f'{path.relative_to(root)}:{node.lineno}'
+                    )
     return names
 
 
@@ -59,7 +66,7 @@ def is_there(name):
             return True
         if not found:
             try:
-                importlib.import_module('.'.join(parts[:k + 1]))
+                importlib.import_module('.'.join(parts[: k + 1]))
             except ModuleNotFoundError:
                 return False
             except (ImportError, RuntimeError) as e:
@@ -77,6 +84,7 @@ def test_every_cupy_name_that_chainer_uses_is_there(kernels):
     assert not set(missing) - set(GUARDED), missing
     assert not is_there('cupy.no_such_name')
     import cupy
+
     for method in ('scatter_add', 'reduced_view', 'data', 'device'):  # called on arrays
         assert hasattr(cupy.ndarray, method)
 
@@ -87,13 +95,27 @@ def test_libraries_in_wheels_are_found_by_name_afterwards(kernels, tmp_path, mon
     folder.mkdir(parents=True)
     # some wheels have this file, and with it their folder is the only one that Python finds
     (tmp_path / 'nvidia' / '__init__.py').write_text('')
-    subprocess.run(['g++', '-shared', '-fPIC', '-x', 'c', '-', '-o', str(folder / 'libzoo.so.7'),
-                    '-Wl,-soname,libzoo.so.7'], input=b'int zoo(void) { return 7; }', check=True)
+    subprocess.run(
+        [
+            'g++',
+            '-shared',
+            '-fPIC',
+            '-x',
+            'c',
+            '-',
+            '-o',
+            str(folder / 'libzoo.so.7'),
+            '-Wl,-soname,libzoo.so.7',
+        ],
+        input=b'int zoo(void) { return 7; }',
+        check=True,
+    )
     with pytest.raises(OSError):
         ctypes.CDLL('libzoo.so.7')
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(
-        compat, '_CUDA_LIBRARIES', ('libabsent.so.1', 'libbroken.so.1', 'libzoo.so.7'))
+        compat, '_CUDA_LIBRARIES', ('libabsent.so.1', 'libbroken.so.1', 'libzoo.so.7')
+    )
     monkeypatch.delitem(sys.modules, 'nvidia', raising=False)
     (folder / 'libbroken.so.1').write_text('no library')
     compat._load_cuda_wheels()

@@ -1,4 +1,5 @@
 """The check of a GPU from end to end, on a GPU made of NumPy."""
+
 import pathlib
 import sys
 
@@ -8,19 +9,22 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'benchmarks'))
 
-import gpu_check  # NOQA
-import gpu_speed  # NOQA
+import gpu_check
+import gpu_speed
 
 pytestmark = [pytest.mark.kernels, pytest.mark.slow]
 
 #: A test of each part, which is as small as any.
-SOME = ('(test_gpu_gives_the_bits and swapout-contiguous-float32) or (test_logits and nin) '
-        'or test_predict')
+SOME = (
+    '(test_gpu_gives_the_bits and swapout-contiguous-float32) or (test_logits and nin) '
+    'or test_predict'
+)
 
 
 @pytest.fixture
 def fake(kernels):
     import fake_gpu
+
     with fake_gpu.installed(kernels.folder):
         yield
 
@@ -44,7 +48,7 @@ def test_the_whole_check_passes(fake, kernels, monkeypatch, tmp_path):
     """The real commands, with few tests and the smallest case; all that a GPU is asked for."""
     monkeypatch.setenv('PYTHONPATH', str(ROOT / 'tests' / 'kernels' / 'stand_in'))
     monkeypatch.setenv('CHAINER_ZOO_KERNELS', str(kernels.folder))
-    monkeypatch.setenv('PYTEST_ADDOPTS', '-k "{}"'.format(SOME))
+    monkeypatch.setenv('PYTEST_ADDOPTS', f'-k "{SOME}"')
     todo = gpu_check.parts(0)
     assert todo.pop(3).title == 'Training runs'  # hours here; test_fake_gpu.py has small ones
     todo[-1].command.extend(['wide_resnet', '--batch', '1', '--without', 'chainer mixed16'])

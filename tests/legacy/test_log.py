@@ -1,4 +1,5 @@
 """log.json of the original is read, continued and written record for record."""
+
 import json
 
 import numpy as np
@@ -23,7 +24,7 @@ def test_the_originals_run_reads_as_it_was_reported(shared):
     assert (history.n_train, history.n_test, len(history.categories)) == (2000, 500, 10)
     np.testing.assert_allclose(history.test_loss[-1], 2.68274, atol=5e-6)
     assert history.accuracy.tolist() == [55 / 500, 64 / 500]
-    assert history.per_class[1].tolist() == [.02, .14, 0, 0, 0, 0, .1, .98, .04, 0]
+    assert history.per_class[1].tolist() == [0.02, 0.14, 0, 0, 0, 0, 0.1, 0.98, 0.04, 0]
     assert (history.confusion.sum(axis=2) == 50).all()
     assert history.confusion[1, 3, 7] == 47
     assert history.model_name == 'resnext'
@@ -34,8 +35,10 @@ def test_a_real_log_is_written_again_byte_for_byte(shared, tmp_path):
     history = Log.load(theirs).history()
     labels = np.repeat(np.arange(10), 50)
     ours = Log(range(10), np.zeros(2000), labels, history.model)
-    sums = {name: [record['loss'] for record in json.loads(theirs.read_text())
-                   if record['_id'] == name] for name in ('train_loss', 'test_loss')}
+    sums = {
+        name: [record['loss'] for record in json.loads(theirs.read_text()) if record['_id'] == name]
+        for name in ('train_loss', 'test_loss')
+    }
     for train, test, confusion in zip(sums['train_loss'], sums['test_loss'], history.confusion):
         ours.add_epoch(train, test, confusion)
     ours.save(tmp_path / 'log.json')
@@ -44,21 +47,44 @@ def test_a_real_log_is_written_again_byte_for_byte(shared, tmp_path):
 
 def test_records_come_in_the_originals_order(log):
     ids = [record['_id'] for record in log.records]
-    epoch = ['train_loss', 'test_loss', 'test_accuracy_0', 'test_accuracy_1', 'test_accuracy_2',
-             'test_accuracy', 'test_accuracy_0_1', 'test_accuracy_0_2', 'test_accuracy_1_0',
-             'test_accuracy_1_2', 'test_accuracy_2_0', 'test_accuracy_2_1']
-    assert ids == ['categories', 'train_parameter', 'test_parameter', 'test_parameter_0',
-                   'test_parameter_1', 'test_parameter_2', 'model'] + 2 * epoch
-    assert log.records[3:6] == [{'parameter': n, '_id': 'test_parameter_{}'.format(i)}
-                                for i, n in enumerate((2.0, 3.0, 1.0))]
+    epoch = [
+        'train_loss',
+        'test_loss',
+        'test_accuracy_0',
+        'test_accuracy_1',
+        'test_accuracy_2',
+        'test_accuracy',
+        'test_accuracy_0_1',
+        'test_accuracy_0_2',
+        'test_accuracy_1_0',
+        'test_accuracy_1_2',
+        'test_accuracy_2_0',
+        'test_accuracy_2_1',
+    ]
+    assert (
+        ids
+        == [
+            'categories',
+            'train_parameter',
+            'test_parameter',
+            'test_parameter_0',
+            'test_parameter_1',
+            'test_parameter_2',
+            'model',
+        ]
+        + 2 * epoch
+    )
+    assert log.records[3:6] == [
+        {'parameter': n, '_id': f'test_parameter_{i}'} for i, n in enumerate((2.0, 3.0, 1.0))
+    ]
 
 
 def test_losses_are_means_and_accuracies_shares(log):
     history = log.history()
     assert history.train_loss.tolist() == [4.5 / 4, 2.5 / 4]
-    assert history.test_loss.tolist() == [6.25 / 6, .5]
+    assert history.test_loss.tolist() == [6.25 / 6, 0.5]
     assert history.accuracy.tolist() == [4 / 6, 4 / 6]
-    assert history.per_class.tolist() == [[1, 1 / 3, 1], [.5, 1, 0]]
+    assert history.per_class.tolist() == [[1, 1 / 3, 1], [0.5, 1, 0]]
     assert history.confusion[1].tolist() == [[1, 1, 0], [0, 3, 0], [0, 1, 0]]
 
 
@@ -67,7 +93,7 @@ def test_a_loaded_log_goes_on_where_it_ended(log, tmp_path):
     again = Log.load(tmp_path / 'log.json')
     assert again.records == log.records
     again.add_epoch(1.0, 2.0, np.diag([2, 3, 1]))
-    assert again.records[:len(log.records)] == log.records
+    assert again.records[: len(log.records)] == log.records
     assert again.history().accuracy.tolist() == [4 / 6, 4 / 6, 1]
 
 
@@ -83,16 +109,20 @@ def test_a_confusion_matrix_of_another_number_of_classes_is_an_error(log):
         log.add_epoch(1.0, 1.0, np.zeros((2, 2), int))
 
 
-@pytest.mark.parametrize('change, words', [
-    (lambda records: records.pop(0), "no record 'categories'"),
-    (lambda records: records.pop(7), 'incomplete'),
-    (lambda records: records.pop(-1), 'incomplete'),
-    (lambda records: records[1].update(parameter=0), 'at least one picture'),
-    (lambda records: records[0].update(are=3), "list 'are'"),
-    (lambda records: records[8].update(loss='much'), "'much', a number is expected"),
-    (lambda records: records[8].pop('loss'), 'None, a number is expected'),
-    (lambda records: records[9].pop('_id'), "records with an '_id'"),
-    (lambda records: records.append(7), "records with an '_id'")])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda records: records.pop(0), "no record 'categories'"),
+        (lambda records: records.pop(7), 'incomplete'),
+        (lambda records: records.pop(-1), 'incomplete'),
+        (lambda records: records[1].update(parameter=0), 'at least one image'),
+        (lambda records: records[0].update(are=3), "list 'are'"),
+        (lambda records: records[8].update(loss='much'), "'much', a number is expected"),
+        (lambda records: records[8].pop('loss'), 'None, a number is expected'),
+        (lambda records: records[9].pop('_id'), "records with an '_id'"),
+        (lambda records: records.append(7), "records with an '_id'"),
+    ],
+)
 def test_a_log_that_makes_no_sense_is_refused_in_one_line(log, tmp_path, change, words):
     change(log.records)
     (tmp_path / 'log.json').write_text(json.dumps(log.records))
@@ -117,17 +147,23 @@ def test_folders_and_absent_files_are_refused(tmp_path):
 
 
 def test_every_model_of_the_original_is_known_by_its_class():
-    assert (sorted(log_module._MODULES.values())
-            == sorted(name for name in chainer_zoo.names() if chainer_zoo.entry(name).original))
+    assert sorted(log_module._MODULES.values()) == sorted(
+        name for name in chainer_zoo.names() if chainer_zoo.entry(name).original
+    )
 
 
 def test_another_model_has_no_name(log):
     assert log.history().model_name is None
 
 
-@pytest.mark.parametrize('counts, words', [
-    ((4, 4, 6), 'of 3 classes, this run has 4'), ((3, 5, 6), 'of 4 training pictures'),
-    ((3, 4, 7), 'of 6 test pictures')])
+@pytest.mark.parametrize(
+    'counts, words',
+    [
+        ((4, 4, 6), 'of 3 classes, this run has 4'),
+        ((3, 5, 6), 'of 4 training images'),
+        ((3, 4, 7), 'of 6 test images'),
+    ],
+)
 def test_a_log_of_other_data_is_not_gone_on_with(log, counts, words):
     log.must_count(3, 4, 6)
     with pytest.raises(UserError, match=words):

@@ -1,4 +1,5 @@
 """Model files of the original are read strictly, and files written here have its layout."""
+
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import pytest
 
 import chainer_zoo
 from chainer_zoo import links
+from chainer_zoo import parameters
 from chainer_zoo.errors import UserError
 from chainer_zoo.legacy import model_file
 from chainer_zoo.report import golden
@@ -24,7 +26,7 @@ class Small(chainer.Chain):
     """A model of every kind of array: weights, bias, running statistics and their counter."""
 
     def __init__(self, channels=3):
-        super(Small, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.conv = links.Convolution2D(2, channels, 3, 1, 1)
             self.bn = links.BatchNormalization(channels)
@@ -47,7 +49,7 @@ def path(model, tmp_path):
 
 
 def contents(model):
-    return {key: array.copy() for key, array in golden.arrays(model).items()}
+    return {key: array.copy() for key, array in parameters.arrays(model).items()}
 
 
 def assert_same(ours, theirs):
@@ -81,8 +83,7 @@ def test_a_model_of_the_original_loads_array_by_array(shared):
     model = chainer_zoo.build('resnext', C=2, d=4)
     model_file.load(file, model)
     with np.load(str(file)) as theirs:
-        assert_same(contents(model), {key: theirs[key] for key in theirs
-                                      if not key.endswith('/N')})
+        assert_same(contents(model), {key: theirs[key] for key in theirs if not key.endswith('/N')})
 
 
 def test_what_is_saved_comes_back_bit_for_bit(path, model):
@@ -94,27 +95,42 @@ def test_what_is_saved_comes_back_bit_for_bit(path, model):
     assert other.bn.N == 7
 
 
-@pytest.mark.parametrize('name', [p.stem for p in sorted(GOLDEN.glob('*.json')) if '-' not in p.stem
-                                  and json.loads(p.read_text())['count_parameters'] < 3e6])
+@pytest.mark.parametrize(
+    'name',
+    [
+        p.stem
+        for p in sorted(GOLDEN.glob('*.json'))
+        if '-' not in p.stem and json.loads(p.read_text())['count_parameters'] < 3e6
+    ],
+)
 def test_saved_files_have_the_originals_keys_and_types(name, tmp_path):
     case = golden.Golden(GOLDEN / (name + '.json'))
     model_file.save(tmp_path / 'a.model', case.build())
     with np.load(str(tmp_path / 'a.model')) as saved:
         arrays = dict(saved)
-    expected = {key: (tuple(shape), np.dtype(np.float32))
-                for key, shape in case.numbers['arrays'].items()}
+    expected = {
+        key: (tuple(shape), np.dtype(np.float32)) for key, shape in case.numbers['arrays'].items()
+    }
     # Chainer 1.24 keeps a whole number N beside every pair of running statistics
-    expected.update({key[:-len('avg_mean')] + 'N': ((), np.dtype(np.int64))
-                     for key in case.numbers['arrays'] if key.endswith('/avg_mean')})
+    expected.update(
+        {
+            key[: -len('avg_mean')] + 'N': ((), np.dtype(np.int64))
+            for key in case.numbers['arrays']
+            if key.endswith('/avg_mean')
+        }
+    )
     assert {key: (array.shape, array.dtype) for key, array in arrays.items()} == expected
 
 
 def test_saved_files_have_the_keys_and_types_of_a_real_file(shared, tmp_path):
     model_file.save(tmp_path / 'a.model', chainer_zoo.build('resnext', C=2, d=4))
-    with np.load(str(tmp_path / 'a.model')) as ours, \
-            np.load(str(shared / 'original' / 'run' / 'ResNext_10_2_1.model')) as theirs:
-        assert ({key: (ours[key].shape, ours[key].dtype) for key in ours}
-                == {key: (theirs[key].shape, theirs[key].dtype) for key in theirs})
+    with (
+        np.load(str(tmp_path / 'a.model')) as ours,
+        np.load(str(shared / 'original' / 'run' / 'ResNext_10_2_1.model')) as theirs,
+    ):
+        assert {key: (ours[key].shape, ours[key].dtype) for key in ours} == {
+            key: (theirs[key].shape, theirs[key].dtype) for key in theirs
+        }
 
 
 def test_the_counter_of_batch_normalization_may_be_absent(path, model):
@@ -136,14 +152,13 @@ def test_missing_and_surplus_arrays_are_named(path, model):
 
 def test_many_missing_arrays_are_counted(path, model):
     rewrite(path, lambda arrays: [arrays.pop(key) for key in list(arrays) if key != 'conv/W'])
-    assert ('missing bn/avg_mean, bn/avg_var, bn/beta and 2 more (5 in all)'
-            in refusal(path, model))
+    assert 'missing bn/avg_mean, bn/avg_var, bn/beta and 2 more (5 in all)' in refusal(path, model)
 
 
 @pytest.mark.parametrize('shape', [(1, 2, 3, 3), (3, 2, 3), (3, 2, 1, 1), (1,), ()])
 def test_shapes_that_chainer_would_broadcast_are_refused(path, model, shape):
     rewrite(path, lambda arrays: arrays.update({'conv/W': np.ones(shape, np.float32)}))
-    assert 'conv/W {} where (3, 2, 3, 3) belongs'.format(shape) in refusal(path, model)
+    assert f'conv/W {shape} where (3, 2, 3, 3) belongs' in refusal(path, model)
 
 
 def test_other_types_are_refused(path, model):
@@ -163,14 +178,14 @@ def test_values_that_are_not_finite_are_refused(path, model, value):
     assert 'bn/avg_var (1 of 3 values)' in refusal(path, model)
 
 
-class Shell(object):
+class Shell:
     """Unpickled, it would make a folder."""
 
     def __init__(self, folder):
         self.folder = folder
 
     def __reduce__(self):
-        return os.system, ('mkdir {}'.format(self.folder),)
+        return os.system, (f'mkdir {self.folder}',)
 
 
 def test_nothing_is_unpickled(path, model, tmp_path):
@@ -188,12 +203,13 @@ def test_a_file_that_declares_far_more_than_the_model_needs_is_refused_unread(pa
     def header(shape):
         start = io.BytesIO()
         np.lib.format.write_array_header_1_0(
-            start, {'descr': '<f4', 'fortran_order': False, 'shape': shape})
+            start, {'descr': '<f4', 'fortran_order': False, 'shape': shape}
+        )
         return start.getvalue()
 
     with np.load(str(path)) as file:
         arrays = dict(file)
-    for shape, size in (((3, 2, 3, 3), 2 ** 26), ((2 ** 40,), 2 ** 26), ((2 ** 40,), 0)):
+    for shape, size in (((3, 2, 3, 3), 2**26), ((2**40,), 2**26), ((2**40,), 0)):
         with zipfile.ZipFile(str(path), 'w', zipfile.ZIP_DEFLATED) as archive:
             for key, array in arrays.items():
                 with archive.open(key + '.npy', 'w') as member:
@@ -209,7 +225,7 @@ def test_a_file_that_declares_far_more_than_the_model_needs_is_refused_unread(pa
         finally:
             tracemalloc.stop()
         assert 'conv/W' in message
-        assert peak < 2 ** 22  # 4 MiB, of 64 that the file unpacks to
+        assert peak < 2**22  # 4 MiB, of 64 that the file unpacks to
 
 
 def test_cut_at_any_place_a_file_is_refused(path, model):
@@ -219,12 +235,12 @@ def test_cut_at_any_place_a_file_is_refused(path, model):
         refusal(path, model)
 
 
-@pytest.mark.parametrize('flip', [0x01, 0x80, 0xff])
+@pytest.mark.parametrize('flip', [0x01, 0x80, 0xFF])
 def test_a_flipped_byte_is_refused_or_does_no_harm(path, model, flip):
     whole, right = path.read_bytes(), contents(model)
     refused = 0
     for i in range(len(whole)):
-        path.write_bytes(whole[:i] + bytes([whole[i] ^ flip]) + whole[i + 1:])
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ flip]) + whole[i + 1 :])
         other = Small()
         try:
             model_file.load(path, other)
@@ -236,10 +252,15 @@ def test_a_flipped_byte_is_refused_or_does_no_harm(path, model, flip):
     assert refused > len(whole) / 2
 
 
-@pytest.mark.parametrize('content, words', [
-    (b'', 'is empty'),
-    (b'hello, I am a text file', 'not a model file'),
-    (b'PK\x05\x06' + bytes(18), 'missing bn/avg_mean')], ids=['empty', 'text', 'empty zip'])
+@pytest.mark.parametrize(
+    'content, words',
+    [
+        (b'', 'is empty'),
+        (b'hello, I am a text file', 'not a model file'),
+        (b'PK\x05\x06' + bytes(18), 'missing bn/avg_mean'),
+    ],
+    ids=['empty', 'text', 'empty zip'],
+)
 def test_other_files_are_refused(path, model, content, words):
     path.write_bytes(content)
     assert words in refusal(path, model)
@@ -258,8 +279,10 @@ def test_folders_and_absent_files_are_refused(model, tmp_path):
 
 def test_a_snapshot_is_recognised_and_the_flag_that_takes_it_is_named(path, model):
     with open(str(path), 'wb') as file:
-        np.savez(file, **{'updater/model:main/conv/W': model.conv.W.array,
-                          'updater/iteration': np.array(3)})
+        np.savez(
+            file,
+            **{'updater/model:main/conv/W': model.conv.W.array, 'updater/iteration': np.array(3)},
+        )
     assert 'snapshot' in refusal(path, model) and '--resume' in refusal(path, model)
 
 

@@ -1,12 +1,13 @@
 """Residual blocks with identity kernels, so that their output is known by hand."""
+
 import chainer
 import numpy as np
 import pytest
-
 from analysable import at_test
 from analysable import make_identity
+
 from chainer_zoo import links
-from chainer_zoo.functions import in_sequence
+from chainer_zoo.sequence import in_sequence
 
 X = np.array([[[[1, -2, 3, -4], [-5, 6, -7, 8], [2, -1, 0, 3], [-2, 4, -6, 5]]]], np.float32)
 
@@ -32,18 +33,18 @@ def test_basic_block_halves_the_map_in_its_second_convolution_and_adds_zero_chan
 def test_chained_blocks_run_in_their_numbers_order():
     class Append(chainer.Link):
         def __init__(self, number):
-            super(Append, self).__init__()
+            super().__init__()
             self.number = number
 
         def forward(self, x):
             return x + (self.number,)
+
     stage = links.ChainedBlocks((Append(i) for i in range(12)), 'part')
     assert stage(()) == tuple(range(12))
     assert stage.part10.number == 10
 
 
-class TestBottleneckStage(object):
-
+class TestBottleneckStage:
     @pytest.fixture
     def stage(self):
         stage = make_identity(links.BottleneckStage(1, 1, 2, 2))

@@ -1,4 +1,5 @@
 """A separable convolution is a depthwise one, then 1x1 across channels."""
+
 import pathlib
 import runpy
 
@@ -15,8 +16,9 @@ def test_it_equals_the_plain_convolution_whose_kernels_are_its_products(ksize, s
     x = rng.uniform(-1, 1, (2, 4, 8, 7)).astype(np.float32)
     link = SeparableConvolution(4, 6, ksize, stride, pad)
     full = link.pointwise.W.array * link.depthwise.W.array[None, :, 0]  # (6, 4, K, K)
-    np.testing.assert_allclose(link(x).array, F.convolution_2d(x, full, None, stride, pad).array,
-                               rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        link(x).array, F.convolution_2d(x, full, None, stride, pad).array, rtol=0, atol=1e-5
+    )
 
 
 def test_its_parameters_are_one_kernel_a_channel_and_the_1x1():
@@ -24,7 +26,7 @@ def test_its_parameters_are_one_kernel_a_channel_and_the_1x1():
     assert shapes == {'/depthwise/W': (4, 1, 3, 3), '/pointwise/W': (6, 4, 1, 1)}
 
 
-def test_identity_kernels_pass_the_picture_on():
+def test_identity_kernels_pass_the_image_on():
     link = SeparableConvolution(3, 3)
     link.depthwise.W.array[...] = 0
     link.depthwise.W.array[:, 0, 1, 1] = 1

@@ -1,4 +1,5 @@
 """What holds for every model of the catalog."""
+
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -6,9 +7,10 @@ import pytest
 
 import chainer_zoo
 from chainer_zoo import initializers
+from chainer_zoo import parameters
 from chainer_zoo.report import golden
 
-#: Pictures as small as the network allows, where that is not 32.
+#: Images as small as the network allows, where that is not 32.
 SIDE = {'vgg_a': 224, 'inception_v4': 75, 'xception': 71}
 #: Its 594 blocks say nothing that 9 do not; the whole one is held by its shapes and its counts.
 OPTIONS = {'weighted_resnet': {'depth': 58}, 'swapout': {'stochastic_inference': False}}
@@ -40,8 +42,7 @@ def trained_once(name):
     return model, x, y
 
 
-class TestEveryModel(object):
-
+class TestEveryModel:
     def test_logits_are_float32_finite_and_one_per_class(self, trained_once):
         _, _, y = trained_once
         assert y.shape == (2, 10) and y.dtype == np.float32
@@ -76,8 +77,10 @@ class TestEveryModel(object):
         np.testing.assert_allclose(alone[0], together[0], atol=1e-4 * scale)
 
     def test_other_numbers_of_classes_only_change_the_last_layers(self, name):
-        shapes = [{path: param.shape for path, param in build(name, n_class=n).namedparams()}
-                  for n in (10, 7)]
+        shapes = [
+            {path: param.shape for path, param in build(name, n_class=n).namedparams()}
+            for n in (10, 7)
+        ]
         changed = {path for path in shapes[0] if shapes[0][path] != shapes[1][path]}
         assert shapes[0].keys() == shapes[1].keys()
         assert changed and len(changed) <= 4
@@ -90,24 +93,40 @@ def test_the_count_of_weights_is_the_catalogs(name):
         model = chainer_zoo.build(name)
     entry = chainer_zoo.entry(name)
     if entry.original:
-        assert golden.count_weights(model) == entry.weights
+        assert parameters.count_weights(model) == entry.weights
     else:
         assert entry.weights is None
 
 
-@pytest.mark.parametrize('paper_row, options, millions', [
-    ('densenet', {'depth': 100, 'growth_rate': 24}, 27.017808),
-    ('resnext', {'C': 16, 'd': 64}, 67.584768),
-    ('ror', {'depth': 40, 'k': 2}, 2.258016),
-    ('nas', {'variant': 'paper'}, 4.200348),
-])
+@pytest.mark.parametrize(
+    'paper_row, options, millions',
+    [
+        ('densenet', {'depth': 100, 'growth_rate': 24}, 27.017808),
+        ('resnext', {'C': 16, 'd': 64}, 67.584768),
+        ('ror', {'depth': 40, 'k': 2}, 2.258016),
+        ('nas', {'variant': 'paper'}, 4.200348),
+    ],
+)
 def test_rows_of_the_paper_that_the_article_did_not_verify(paper_row, options, millions):
     with initializers.unfilled():
-        assert golden.count_weights(chainer_zoo.build(paper_row, **options)) == round(millions * 1e6)
+        assert parameters.count_weights(chainer_zoo.build(paper_row, **options)) == round(
+            millions * 1e6
+        )
 
 
-@pytest.mark.parametrize('noisy', ['stochastic_depth', 'swapout', 'fractalnet', 'weighted_resnet',
-                                  'ror', 'pyramidnet_sepdrop', 'nin', 'prelu_net'])
+@pytest.mark.parametrize(
+    'noisy',
+    [
+        'stochastic_depth',
+        'swapout',
+        'fractalnet',
+        'weighted_resnet',
+        'ror',
+        'pyramidnet_sepdrop',
+        'nin',
+        'prelu_net',
+    ],
+)
 def test_noise_repeats_from_a_seed_and_differs_without(noisy):
     model = build(noisy)
     golden.fill_model(model)
@@ -117,6 +136,7 @@ def test_noise_repeats_from_a_seed_and_differs_without(noisy):
         chainer_zoo.functions.noise.generator.seed(seed)
         with chainer.using_config('train', True), chainer.no_backprop_mode():
             return model(x).array
+
     first = logits(1)
     np.testing.assert_array_equal(first, logits(1))
     assert any(np.abs(first - logits(seed)).max() > 0 for seed in (2, 3, 4))

@@ -3,18 +3,19 @@
 The golden files are float32, and there some networks amplify rounding: at their golden rates the
 original itself gives other third losses with one BLAS thread than with two (googlenet_v2 0.458 and
 0.399, where float64 gives 0.469). ``float64_losses.json`` is what the original code gives on
-Chainer 1.24 with the golden weights, pictures and rate, all cast to float64.
+Chainer 1.24 with the golden weights, images and rate, all cast to float64.
 Some amplify even float64's rounding: the original misses itself by 3e-9 in preresnet, and the code
 that NumPy's BLAS has for one processor or another moves highway's third loss by 1.5e-10.
 """
+
 import json
 import pathlib
 
+import golden_cases
 import numpy as np
 import pytest
 
 import chainer_zoo
-import golden_cases
 from chainer_zoo import initializers
 from chainer_zoo.report import golden
 
@@ -33,9 +34,13 @@ def to_float64(model):
                 setattr(link, name, getattr(link, name).astype(np.float64))
 
 
-@pytest.mark.parametrize('name', [
-    pytest.param(name, marks=pytest.mark.slow if name == 'pyramidnet' else ())
-    for name in sorted(LOSSES)])
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == 'pyramidnet' else ())
+        for name in sorted(LOSSES)
+    ],
+)
 def test_three_updates_in_float64_are_the_originals(name):
     case = golden.Golden(FOLDER / 'models' / (name + '.json'))
     with initializers.unfilled():

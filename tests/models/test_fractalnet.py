@@ -1,4 +1,5 @@
 """FractalNet's joins and what drop-path leaves of them."""
+
 import chainer
 import numpy as np
 import pytest
@@ -6,10 +7,11 @@ import pytest
 import chainer_zoo
 from chainer_zoo.functions import noise
 from chainer_zoo.models import fractalnet
-from chainer_zoo.models.fractalnet import Join, LAYER
+from chainer_zoo.models.fractalnet import Join
+from chainer_zoo.models.fractalnet import LAYER
 
 
-class Draws(object):
+class Draws:
     """Gives out numbers that were written down."""
 
     def __init__(self, *numbers):
@@ -25,6 +27,7 @@ def draws(monkeypatch):
         source = Draws(*numbers)
         monkeypatch.setattr(noise, 'generator', source)
         return source
+
     return use
 
 
@@ -60,13 +63,13 @@ def test_half_of_the_draws_keep_one_column_each_as_often():
     assert alone[0] == LAYER and alone[2].long[0].long == (LAYER, LAYER)
     alive = drawn(12000, fractalnet.drop_path, 3, 1.0)
     shares = [np.mean([a == column for a in alive]) for column in alone]
-    np.testing.assert_allclose(shares, 1 / 3., atol=0.02)
+    np.testing.assert_allclose(shares, 1 / 3.0, atol=0.02)
 
 
 def test_local_drop_path_drops_as_often_as_its_ratio_says():
     # With 2 columns a draw is refused only where both inputs of the one join are dropped.
     alive = drawn(20000, fractalnet.local_drop_path, 2, 0.15)
-    expected = 0.85 / (1 - 0.15 ** 2)
+    expected = 0.85 / (1 - 0.15**2)
     assert abs(np.mean([a.short for a in alive]) - expected) < 0.012
     assert abs(np.mean([a.long is not None for a in alive]) - expected) < 0.012
 
@@ -106,11 +109,16 @@ def fractal_of_known_layers(columns=3):
     return block
 
 
-@pytest.mark.parametrize('alive, layers', [
-    (fractalnet.whole(3), (1 + (1 + 2) / 2. * 2) / 2),
-    (fractalnet.single_column(3, 1), 1), (fractalnet.single_column(3, 2), 2),
-    (fractalnet.single_column(3, 3), 4),
-    (Join(True, (Join(True, None), Join(False, (LAYER, LAYER)))), (1 + (1 + 2)) / 2.)])
+@pytest.mark.parametrize(
+    'alive, layers',
+    [
+        (fractalnet.whole(3), (1 + (1 + 2) / 2.0 * 2) / 2),
+        (fractalnet.single_column(3, 1), 1),
+        (fractalnet.single_column(3, 2), 2),
+        (fractalnet.single_column(3, 3), 4),
+        (Join(True, (Join(True, None), Join(False, (LAYER, LAYER)))), (1 + (1 + 2)) / 2.0),
+    ],
+)
 def test_a_join_is_the_mean_of_what_is_alive(alive, layers):
     x = np.full((1, 1, 4, 4), 3, np.float32)
     with chainer.using_config('train', False):
@@ -124,6 +132,9 @@ def test_a_dropped_path_is_not_computed_and_gets_no_gradient():
     x = np.random.RandomState(0).standard_normal((2, 2, 4, 4)).astype(np.float32)
     with chainer.using_config('train', True):
         chainer.functions.sum(block(x, fractalnet.single_column(3, 2)) ** 2).backward()
-    with_gradient = {path.split('/conv_bn_relu')[0] for path, param in block.namedparams()
-                     if param.grad is not None}
+    with_gradient = {
+        path.split('/conv_bn_relu')[0]
+        for path, param in block.namedparams()
+        if param.grad is not None
+    }
     assert with_gradient == {'/f3_1/f1', '/f3_2/f1'}

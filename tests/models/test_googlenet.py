@@ -1,4 +1,5 @@
 """GoogLeNet's auxiliary classifiers and what all three networks' modules concatenate."""
+
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -17,34 +18,65 @@ from chainer_zoo.report import golden
 # a module, then its paths in the order of their channels: the last link, how many channels;
 # 'x' is the pooled input itself
 MODULES = [
-    ('v1', lambda: googlenet.Inception(6, 1, 7, 2, 8, 3, 4),
-     [('conv1x1', 1), ('conv3x3', 2), ('conv5x5', 3), ('pool_proj', 4)]),
-    ('v2', lambda: googlenet_v2.Inception(6, 1, 7, 2, 8, 3, 4),
-     [('conv1x1', 1), ('conv3x3', 2), ('conv5x5_2', 3), ('pool_proj', 4)]),
-    ('v2, stride 2', lambda: googlenet_v2.Inception(6, 0, 7, 2, 8, 3, 0, F.max_pooling_2d, 2),
-     [('conv3x3', 2), ('conv5x5_2', 3), ('x', 6)]),
-    ('v3, figure 5', lambda: googlenet_v3.InceptionA(6, (7, 8, 1), (9, 2), 3, 4),
-     [('conv5x5_3', 1), ('conv3x3_2', 2), ('conv_pool', 3), ('conv1x1', 4)]),
-    ('v3, figure 10', lambda: googlenet_v3.InceptionA(6, (7, 8, 1), (9, 2), stride=2),
-     [('conv5x5_3', 1), ('conv3x3_2', 2), ('x', 6)]),
-    ('v3, figure 6', lambda: googlenet_v3.InceptionB(6, 5),
-     [('double_convnxn_5', 192), ('convnxn_3', 192), ('conv_pool', 192), ('conv1x1', 192)]),
-    ('v3, second reduction', lambda: googlenet_v3.ReductionB(6),
-     [('double_convnxn_4', 192), ('convnxn_2', 320), ('x', 6)]),
-    ('v3, figure 7', lambda: googlenet_v3.InceptionC(6),
-     [('conv3x3U_3', 384), ('conv3x3U_4', 384), ('conv1x1U_2', 384), ('conv1x1U_3', 384),
-      ('conv_pool', 192), ('conv1x1', 320)]),
+    (
+        'v1',
+        lambda: googlenet.Inception(6, 1, 7, 2, 8, 3, 4),
+        [('conv1x1', 1), ('conv3x3', 2), ('conv5x5', 3), ('pool_proj', 4)],
+    ),
+    (
+        'v2',
+        lambda: googlenet_v2.Inception(6, 1, 7, 2, 8, 3, 4),
+        [('conv1x1', 1), ('conv3x3', 2), ('conv5x5_2', 3), ('pool_proj', 4)],
+    ),
+    (
+        'v2, stride 2',
+        lambda: googlenet_v2.Inception(6, 0, 7, 2, 8, 3, 0, F.max_pooling_2d, 2),
+        [('conv3x3', 2), ('conv5x5_2', 3), ('x', 6)],
+    ),
+    (
+        'v3, figure 5',
+        lambda: googlenet_v3.InceptionA(6, (7, 8, 1), (9, 2), 3, 4),
+        [('conv5x5_3', 1), ('conv3x3_2', 2), ('conv_pool', 3), ('conv1x1', 4)],
+    ),
+    (
+        'v3, figure 10',
+        lambda: googlenet_v3.InceptionA(6, (7, 8, 1), (9, 2), stride=2),
+        [('conv5x5_3', 1), ('conv3x3_2', 2), ('x', 6)],
+    ),
+    (
+        'v3, figure 6',
+        lambda: googlenet_v3.InceptionB(6, 5),
+        [('double_convnxn_5', 192), ('convnxn_3', 192), ('conv_pool', 192), ('conv1x1', 192)],
+    ),
+    (
+        'v3, second reduction',
+        lambda: googlenet_v3.ReductionB(6),
+        [('double_convnxn_4', 192), ('convnxn_2', 320), ('x', 6)],
+    ),
+    (
+        'v3, figure 7',
+        lambda: googlenet_v3.InceptionC(6),
+        [
+            ('conv3x3U_3', 384),
+            ('conv3x3U_4', 384),
+            ('conv1x1U_2', 384),
+            ('conv1x1U_3', 384),
+            ('conv_pool', 192),
+            ('conv1x1', 320),
+        ],
+    ),
 ]
 
 
-@pytest.mark.parametrize('make, paths', [case[1:] for case in MODULES],
-                         ids=[case[0] for case in MODULES])
+@pytest.mark.parametrize(
+    'make, paths', [case[1:] for case in MODULES], ids=[case[0] for case in MODULES]
+)
 def test_paths_are_concatenated_in_order(make, paths):
     with initializers.unfilled():
         module = make()
     for link in module.links():
         if isinstance(link, Convolution2D):
-            link.W.array[...] = 1. / link.W.array[0].size  # averages, so ones stay ones
+            link.W.array[...] = 1.0 / link.W.array[0].size  # averages, so ones stay ones
         elif isinstance(link, BatchNormalization):
             link.avg_var[...] = 1 - link.eps
     expected = []
@@ -82,7 +114,7 @@ def auxiliary():
 
 
 @pytest.fixture(scope='module')
-def pictures():
+def images():
     return golden.batch(0, 2, 224)
 
 
@@ -90,10 +122,17 @@ def test_auxiliary_classifiers_have_the_papers_layers(auxiliary):
     shapes = {path: param.shape for path, param in auxiliary.namedparams() if 'auxiliary' in path}
     expected = {}
     for name, channels in (('4a', 512), ('4d', 528)):
-        expected.update({'/auxiliary%s/%s/%s' % (name, link, param): shape
-                         for link, weights in (('conv', (128, channels, 1, 1)),
-                                               ('fc', (1024, 2048)), ('linear', (10, 1024)))
-                         for param, shape in (('W', weights), ('b', weights[:1]))})
+        expected.update(
+            {
+                f'/auxiliary{name}/{link}/{param}': shape
+                for link, weights in (
+                    ('conv', (128, channels, 1, 1)),
+                    ('fc', (1024, 2048)),
+                    ('linear', (10, 1024)),
+                )
+                for param, shape in (('W', weights), ('b', weights[:1]))
+            }
+        )
     assert shapes == expected
 
 
@@ -107,7 +146,7 @@ def test_an_auxiliary_classifier_in_numbers():
     with initializers.unfilled():
         classifier = googlenet.AuxiliaryClassifier(2, 3)
     for link in (classifier.conv, classifier.fc, classifier.linear):
-        link.W.array[...] = 1. / link.W.array[0].size
+        link.W.array[...] = 1.0 / link.W.array[0].size
     classifier.linear.b.array[...] = [0, 1, 2]
     # column c of 14 has value c; windows of 5 every 3 columns average 2, 5, 8, 11: mean 6.5
     x = np.broadcast_to(np.arange(14, dtype=np.float32), (1, 2, 14, 14))
@@ -117,11 +156,17 @@ def test_an_auxiliary_classifier_in_numbers():
 
 @pytest.mark.parametrize('train, weight', [(True, 0.3), (False, 0)])
 def test_loss_adds_the_auxiliary_ones_in_training_alone(
-        auxiliary, pictures, train, weight, monkeypatch):
-    x, t = pictures
-    monkeypatch.setattr(auxiliary, '_logits', lambda x, auxiliary=False: [
-        chainer.Variable(np.log(np.array([[p] + [(1 - p) / 9] * 9] * 2, np.float32)))
-        for p in ([0.5, 0.25, 0.125] if auxiliary else [0.5])])
+    auxiliary, images, train, weight, monkeypatch
+):
+    x, t = images
+    monkeypatch.setattr(
+        auxiliary,
+        '_logits',
+        lambda x, auxiliary=False: [
+            chainer.Variable(np.log(np.array([[p] + [(1 - p) / 9] * 9] * 2, np.float32)))
+            for p in ([0.5, 0.25, 0.125] if auxiliary else [0.5])
+        ],
+    )
     with chainer.using_config('train', train):
         loss = auxiliary.loss(x, np.zeros(2, np.int32))
     # nats: -ln of the probability that each classifier gives class 0
@@ -129,8 +174,9 @@ def test_loss_adds_the_auxiliary_ones_in_training_alone(
 
 
 def test_every_auxiliary_parameter_is_trained_and_logits_are_those_of_the_plain_network(
-        auxiliary, pictures):
-    x, t = pictures
+    auxiliary, images
+):
+    x, t = images
     with initializers.unfilled():
         plain = chainer_zoo.build('googlenet')
     golden.fill_model(plain)
@@ -152,6 +198,6 @@ def test_every_auxiliary_parameter_is_trained_and_logits_are_those_of_the_plain_
             np.testing.assert_allclose(param.grad, theirs[path].grad, rtol=1e-4, atol=1e-6)
 
 
-def test_auxiliary_classifiers_refuse_other_pictures_in_words(auxiliary):
+def test_auxiliary_classifiers_refuse_other_images_in_words(auxiliary):
     with chainer.using_config('train', True), pytest.raises(UserError, match='224 pixels'):
         auxiliary.loss(np.zeros((1, 3, 64, 64), np.float32), np.zeros(1, np.int32))

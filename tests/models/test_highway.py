@@ -1,4 +1,5 @@
 """The highway layer's gate."""
+
 import chainer
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ def layer_with(gate, transform, in_channels=1, out_channels=2):
     return layer
 
 
-@pytest.mark.parametrize('gate, open_', [(-100., 0.), (0., 0.5), (100., 1.), (np.log(3.), 0.75)])
+@pytest.mark.parametrize(
+    'gate, open_', [(-100.0, 0.0), (0.0, 0.5), (100.0, 1.0), (np.log(3.0), 0.75)]
+)
 def test_the_gate_mixes_transform_and_carried_input(gate, open_):
     x = np.full((1, 1, 3, 3), 4, np.float32)
     y = at_test(layer_with(gate, 12), x)
@@ -35,7 +38,7 @@ def test_the_gate_looks_at_the_padded_input_through_three_convolutions():
         link.conv.W.array[...] = 0
         link.conv.W.array[0, 0, -1, -1] = 1  # of the 3x3: the pixel below to the right
     layer.conv.conv.W.array[...] = 0
-    x = np.array([[1., 2.], [3., -4.]], np.float32).reshape(1, 1, 2, 2)
+    x = np.array([[1.0, 2.0], [3.0, -4.0]], np.float32).reshape(1, 1, 2, 2)
     # The pixel below to the right is -4, which ReLU makes 0, or outside: the gate is sigmoid(0).
     np.testing.assert_allclose(at_test(layer, x), x / 2, rtol=1e-5)
     x[0, 0, 1, 1] = np.log(4)
@@ -45,10 +48,11 @@ def test_the_gate_looks_at_the_padded_input_through_three_convolutions():
 
 def test_a_new_layer_is_open_by_half_where_its_input_is_zero():
     np.testing.assert_array_equal(
-        at_test(layer_with(0, 6, 2, 2), np.zeros((1, 2, 2, 2), np.float32)), 3)
+        at_test(layer_with(0, 6, 2, 2), np.zeros((1, 2, 2, 2), np.float32)), 3
+    )
 
 
-def test_stages_halve_the_picture_between_them(monkeypatch):
+def test_stages_halve_the_image_between_them(monkeypatch):
     model = highway.Highway(n_class=4)
     sides = []
     for i, count in ((1, 5), (2, 6), (3, 6)):
@@ -58,6 +62,7 @@ def test_stages_halve_the_picture_between_them(monkeypatch):
         def last(x, width=width):
             sides.append(x.shape[2:])
             return chainer.Variable(np.zeros(x.shape[:1] + (width,) + x.shape[2:], np.float32))
+
         monkeypatch.setattr(model, 'conv%d_%d' % (i, count), last)
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         model(np.zeros((1, 3, 32, 32), np.float32))

@@ -1,4 +1,5 @@
 """Inception-v4 has the paper's structure, block by block."""
+
 import chainer
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from chainer_zoo import initializers
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.models import inception_v4
-from chainer_zoo.report.shapes import ShapesOnly
+from chainer_zoo.report.tracing import ShapesOnly
 
 # pixels a side behind stem, reductions A and B: the paper's figure 9, and ours for 32 pixels
 SIZES = {299: (35, 17, 8), 32: (32, 15, 7)}
@@ -30,8 +31,9 @@ def test_parameters_at_1000_classes_are_the_published_ones(size):
 
 
 def test_parameters_are_the_same_at_both_sizes():
-    shapes = [{path: param.shape for path, param in build(size=size).namedparams()}
-              for size in (299, 32)]
+    shapes = [
+        {path: param.shape for path, param in build(size=size).namedparams()} for size in (299, 32)
+    ]
     assert shapes[0] == shapes[1]
 
 
@@ -55,15 +57,18 @@ def test_shapes_block_by_block(size):
         for block in model.inception_c:
             h = block(h)
             assert h.shape == (2, 1536, c, c)
-    assert [len(blocks) for blocks in (model.inception_a, model.inception_b, model.inception_c)] \
-        == [4, 7, 3]
+    assert [
+        len(blocks) for blocks in (model.inception_a, model.inception_b, model.inception_c)
+    ] == [4, 7, 3]
 
 
 def test_average_leaves_out_what_lies_outside():
     x = np.arange(12, dtype=np.float32).reshape(1, 1, 3, 4)
     y = inception_v4._average(chainer.Variable(x)).array[0, 0]
-    expected = [[x[0, 0, max(i - 1, 0):i + 2, max(j - 1, 0):j + 2].mean() for j in range(4)]
-                for i in range(3)]
+    expected = [
+        [x[0, 0, max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2].mean() for j in range(4)]
+        for i in range(3)
+    ]
     np.testing.assert_allclose(y, expected, rtol=1e-6)
     one = np.full((1, 1, 1, 1), 5, np.float32)
     np.testing.assert_allclose(inception_v4._average(chainer.Variable(one)).array, one)
@@ -72,26 +77,42 @@ def test_average_leaves_out_what_lies_outside():
 # block, channels of the input, its paths in the order of their channels, and how many they give;
 # 'x' is the maximum pooling of the input itself
 BLOCKS = [
-    (inception_v4.InceptionA, 384,
-     [('conv1x1', 96), ('conv3x3', 96), ('double3x3', 96), ('pool', 96)]),
+    (
+        inception_v4.InceptionA,
+        384,
+        [('conv1x1', 96), ('conv3x3', 96), ('double3x3', 96), ('pool', 96)],
+    ),
     (inception_v4.ReductionA, 384, [('conv3x3', 384), ('double3x3', 256), ('x', 384)]),
-    (inception_v4.InceptionB, 1024,
-     [('conv1x1', 384), ('conv7x7', 256), ('double7x7', 256), ('pool', 128)]),
+    (
+        inception_v4.InceptionB,
+        1024,
+        [('conv1x1', 384), ('conv7x7', 256), ('double7x7', 256), ('pool', 128)],
+    ),
     (inception_v4.ReductionB, 1024, [('conv3x3', 192), ('conv7x7', 320), ('x', 1024)]),
-    (inception_v4.InceptionC, 1536,
-     [('conv1x1', 256), ('conv3x3_wide', 256), ('conv3x3_high', 256), ('double3x3_wide', 256),
-      ('double3x3_high', 256), ('pool', 256)]),
+    (
+        inception_v4.InceptionC,
+        1536,
+        [
+            ('conv1x1', 256),
+            ('conv3x3_wide', 256),
+            ('conv3x3_high', 256),
+            ('double3x3_wide', 256),
+            ('double3x3_high', 256),
+            ('pool', 256),
+        ],
+    ),
 ]
 
 
-@pytest.mark.parametrize('block,channels,paths', BLOCKS, ids=lambda value: getattr(
-    value, '__name__', None))
+@pytest.mark.parametrize(
+    'block,channels,paths', BLOCKS, ids=lambda value: getattr(value, '__name__', None)
+)
 def test_paths_stand_in_the_papers_order(block, channels, paths):
     with initializers.unfilled():
         model = block()
     for link in model.links():
         if isinstance(link, Convolution2D):
-            link.W.array[...] = 1. / link.W.array[0].size  # averages, so ones stay ones
+            link.W.array[...] = 1.0 / link.W.array[0].size  # averages, so ones stay ones
         elif isinstance(link, BatchNormalization):
             link.avg_var[...] = 1 - link.eps
     expected = []
@@ -107,8 +128,9 @@ def test_paths_stand_in_the_papers_order(block, channels, paths):
 
 def test_dropout_drops_a_fifth_before_the_last_layer(monkeypatch):
     asked = []
-    monkeypatch.setattr(inception_v4, 'dropout', lambda h, ratio: asked.append(
-        (h.shape, ratio)) or h)
+    monkeypatch.setattr(
+        inception_v4, 'dropout', lambda h, ratio: asked.append((h.shape, ratio)) or h
+    )
     with ShapesOnly():
         build(size=32)(np.zeros((2, 3, 32, 32), np.float32))
     assert asked == [((2, 1536), 0.2)]

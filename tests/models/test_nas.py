@@ -1,10 +1,12 @@
 """The network of appendix A: how unequal maps are joined, and both readings of its connections."""
+
 import chainer
 import numpy as np
 import pytest
 
 import chainer_zoo
 from chainer_zoo import initializers
+from chainer_zoo import parameters
 from chainer_zoo.models import nas
 from chainer_zoo.report import golden
 
@@ -29,7 +31,7 @@ def test_a_layer_normalizes_behind_its_relu():
 
 
 def shapes_of_layers(variant):
-    """Return (channels taken, shape given) of each layer for a picture of 32 x 32."""
+    """Return (channels taken, shape given) of each layer for an image of 32 x 32."""
     with initializers.unfilled():
         model = chainer_zoo.build('nas', variant=variant)
     seen = []
@@ -40,6 +42,7 @@ def shapes_of_layers(variant):
             y = forward(x)
             seen.append((x.shape[1], y.shape[1:]))
             return y
+
         layer.forward = forward
     golden.fill_model(model)
     with chainer.using_config('train', False), chainer.no_backprop_mode():
@@ -50,7 +53,22 @@ def shapes_of_layers(variant):
 def test_the_originals_maps_shrink_and_miss_one_connection():
     seen = shapes_of_layers('original')
     assert [channels for channels, _ in seen] == [
-        3, 36, 84, 120, 72, 168, 216, 132, 168, 324, 336, 240, 360, 180, 228]
+        3,
+        36,
+        84,
+        120,
+        72,
+        168,
+        216,
+        132,
+        168,
+        324,
+        336,
+        240,
+        360,
+        180,
+        228,
+    ]
     assert seen[0][1] == (36, 30, 30)
     # The last layer's largest inputs: layer 10, 26 x 24 = 30 x 30 without 4 and 6, and layer 12,
     # 24 x 26 = 30 x 30 without 6 and 4. So it takes 26 x 26 and leaves out 6 and 4.
@@ -60,14 +78,29 @@ def test_the_originals_maps_shrink_and_miss_one_connection():
 def test_the_papers_maps_keep_their_size_and_the_last_layer_takes_the_sixth_too():
     seen = shapes_of_layers('paper')
     assert [channels for channels, _ in seen] == [
-        3, 36, 84, 120, 72, 168, 216, 132, 168, 324, 336, 240, 360, 180, 276]
+        3,
+        36,
+        84,
+        120,
+        72,
+        168,
+        216,
+        132,
+        168,
+        324,
+        336,
+        240,
+        360,
+        180,
+        276,
+    ]
     assert {shape[1:] for _, shape in seen} == {(32, 32)}
 
 
 @pytest.mark.parametrize('variant, weights', [('original', 4119708), ('paper', 4200348)])
 def test_weights(variant, weights):
     with initializers.unfilled():
-        assert golden.count_weights(chainer_zoo.build('nas', variant=variant)) == weights
+        assert parameters.count_weights(chainer_zoo.build('nas', variant=variant)) == weights
 
 
 def test_another_variant_is_refused_by_naming_the_two():

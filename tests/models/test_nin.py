@@ -1,4 +1,5 @@
 """Network In Network and its form with BN, held against values worked out by hand."""
+
 import chainer
 import numpy as np
 import pytest
@@ -20,27 +21,30 @@ def passing_through(model):
     return model
 
 
-def logit(model, picture):
-    """Return the first logit of a picture (32, 32) in channel 0, at test."""
+def logit(model, image):
+    """Return the first logit of an image (32, 32) in channel 0, at test."""
     x = np.zeros((1, 3, 32, 32), np.float32)
-    x[0, 0] = picture
+    x[0, 0] = image
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         return float(model(x).array[0, 0])
 
 
 @pytest.mark.parametrize('network', [nin.NIN, nin.NINBN])
-@pytest.mark.parametrize('pixel, windows', [
-    # maximum i of 16 covers pixels 2 i to 2 i + 2, average i of 7 maxima 2 i to 2 i + 2
-    ((31, 31), 0),  # maximum 15, which no average covers
-    ((29, 29), 1),  # maximum 14, the last of average 6
-    ((3, 3), 1),  # maximum 1, average 0
-    ((5, 5), 4),  # maximum 2, averages 0 and 1, on each axis
-])
+@pytest.mark.parametrize(
+    'pixel, windows',
+    [
+        # maximum i of 16 covers pixels 2 i to 2 i + 2, average i of 7 maxima 2 i to 2 i + 2
+        ((31, 31), 0),  # maximum 15, which no average covers
+        ((29, 29), 1),  # maximum 14, the last of average 6
+        ((3, 3), 1),  # maximum 1, average 0
+        ((5, 5), 4),  # maximum 2, averages 0 and 1, on each axis
+    ],
+)
 def test_a_pixel_reaches_as_many_windows_as_the_pools_say(network, pixel, windows):
-    picture = np.zeros((32, 32))
-    picture[pixel] = 1
-    expected = windows / 9. / 49
-    assert logit(passing_through(network()), picture) == pytest.approx(expected, abs=1e-7)
+    image = np.zeros((32, 32))
+    image[pixel] = 1
+    expected = windows / 9.0 / 49
+    assert logit(passing_through(network()), image) == pytest.approx(expected, abs=1e-7)
 
 
 def test_only_the_first_form_cuts_its_logits_off_at_0():

@@ -1,4 +1,5 @@
 """The PReLU network's blocks, with weights that can be followed by hand."""
+
 import chainer
 import numpy as np
 

@@ -1,4 +1,5 @@
 """The shape of the pyramid and its block."""
+
 import chainer
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
 """Separated stochastic depth: which half of a block is computed, and how often."""
+
 import chainer
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from chainer_zoo.models import pyramidnet_sepdrop
 from chainer_zoo.report import golden
 
 
-class Draws(object):
+class Draws:
     """Gives out numbers that were written down."""
 
     def __init__(self, *numbers):
@@ -46,7 +47,8 @@ def in_training(block, x, *draws):
     for link in block.links():
         if isinstance(link, chainer.links.BatchNormalization):
             link.forward = lambda x, link=link: chainer.functions.fixed_batch_normalization(
-                x, link.gamma, link.beta, link.avg_mean, link.avg_var, link.eps)
+                x, link.gamma, link.beta, link.avg_mean, link.avg_var, link.eps
+            )
     try:
         with chainer.using_config('train', True):
             y = block(x)
@@ -59,11 +61,15 @@ def in_training(block, x, *draws):
 KEPT, DROPPED = 0.49, 0.51
 
 
-@pytest.mark.parametrize('old, added, expected', [
-    (KEPT, KEPT, [3 + 14, 114]),  # 3 + (3 + 1 + 10), 100 + (3 + 1 + 10)
-    (KEPT, DROPPED, [3 + 4]),  # the added channel counts as zero inside, and is not appended
-    (DROPPED, KEPT, [3, 110]),
-    (DROPPED, DROPPED, [3])])
+@pytest.mark.parametrize(
+    'old, added, expected',
+    [
+        (KEPT, KEPT, [3 + 14, 114]),  # 3 + (3 + 1 + 10), 100 + (3 + 1 + 10)
+        (KEPT, DROPPED, [3 + 4]),  # the added channel counts as zero inside, and is not appended
+        (DROPPED, KEPT, [3, 110]),
+        (DROPPED, DROPPED, [3]),
+    ],
+)
 def test_a_dropped_half_is_zero_inside_and_at_the_end(old, added, expected):
     x = np.full((2, 1, 4, 4), 3, np.float32)
     y = in_training(block_of_known_numbers(), x, old, added)
@@ -109,9 +115,11 @@ def test_each_half_survives_as_often_as_its_probability_says_and_by_itself(monke
     block = pyramidnet_sepdrop.SeparatedBlock(1, 2, 1, 0.7)
     alive = {'conv1': set(), 'conv1_expansion': set()}
     for name in alive:
+
         def forward(x, name=name, forward=block[name].forward):
             alive[name].add(draw)
             return forward(x)
+
         monkeypatch.setattr(block[name], 'forward', forward)
     x = np.ones((2, 1, 1, 1), np.float32)
     noise.generator.seed(3)
@@ -119,15 +127,19 @@ def test_each_half_survives_as_often_as_its_probability_says_and_by_itself(monke
         for draw in range(800):
             block(x)
     # The standard deviation of each share is less than 0.018.
-    for kept, expected in ((alive['conv1'], 0.7), (alive['conv1_expansion'], 0.7),
-                           (alive['conv1'] & alive['conv1_expansion'], 0.49)):
-        assert abs(len(kept) / 800. - expected) < 0.06
+    for kept, expected in (
+        (alive['conv1'], 0.7),
+        (alive['conv1_expansion'], 0.7),
+        (alive['conv1'] & alive['conv1_expansion'], 0.49),
+    ):
+        assert abs(len(kept) / 800.0 - expected) < 0.06
 
 
 def test_survival_probability_ends_at_a_half():
     model = chainer_zoo.build('pyramidnet_sepdrop', depth=14, alpha=6)
-    np.testing.assert_allclose([model[path].p for path in model.paths],
-                               1 - 0.5 * np.arange(1, 7) / 6, rtol=1e-12)
+    np.testing.assert_allclose(
+        [model[path].p for path in model.paths], 1 - 0.5 * np.arange(1, 7) / 6, rtol=1e-12
+    )
 
 
 def test_a_seed_repeats_a_training_pass_and_any_draw_gives_logits():

@@ -1,9 +1,10 @@
 """ResNet and its relatives without chance: stages by hand, depth and width."""
+
 import numpy as np
 import pytest
-
 from analysable import at_test
 from analysable import make_identity
+
 from chainer_zoo.models import preresnet
 from chainer_zoo.models import resnet
 from chainer_zoo.models import wide_resnet
@@ -16,7 +17,8 @@ def test_resnet_has_a_sixth_of_its_layers_in_blocks_a_stage(depth, blocks):
     model = resnet.ResNet(depth=depth)
     for stage in (model.res_block0, model.res_block1, model.res_block2):
         assert [child.name for child in stage.children()] == sorted(
-            'block%d' % i for i in range(blocks))
+            'block%d' % i for i in range(blocks)
+        )
 
 
 def test_resnet_halves_the_map_where_the_second_and_third_stage_begin():
@@ -28,8 +30,11 @@ def test_resnet_halves_the_map_where_the_second_and_third_stage_begin():
         h = stage(h)
         shapes.append(h.shape[1:])
     assert shapes == [(32, 32, 32), (64, 16, 16), (128, 8, 8)]
-    assert [model['res_block%d' % stage]['block%d' % block].stride
-            for stage in range(3) for block in range(3)] == [1, 1, 1, 2, 1, 1, 2, 1, 1]
+    assert [
+        model['res_block%d' % stage]['block%d' % block].stride
+        for stage in range(3)
+        for block in range(3)
+    ] == [1, 1, 1, 2, 1, 1, 2, 1, 1]
 
 
 def test_resnets_logits_have_passed_relu():
@@ -81,9 +86,11 @@ def test_wide_resnets_stages(depth, k, blocks):
     model = wide_resnet.WideResNet(depth=depth, k=k)
     h = model.conv1(np.zeros((1, 3, 8, 8), np.float32))
     assert h.shape == (1, 16, 8, 8)
-    for stage, shape in ((model.wide_res_block1, (1, 16 * k, 8, 8)),
-                         (model.wide_res_block2, (1, 32 * k, 4, 4)),
-                         (model.wide_res_block3, (1, 64 * k, 2, 2))):
+    for stage, shape in (
+        (model.wide_res_block1, (1, 16 * k, 8, 8)),
+        (model.wide_res_block2, (1, 32 * k, 4, 4)),
+        (model.wide_res_block3, (1, 64 * k, 2, 2)),
+    ):
         h = stage(h)
         assert h.shape == shape
         assert len(list(stage.children())) == 2 * blocks

@@ -1,4 +1,5 @@
 """The streams of Resnet in Resnet."""
+
 import chainer
 import numpy as np
 
@@ -27,7 +28,7 @@ def at_test(link, residual, transient, side=2):
 
 
 def test_each_stream_sees_both_and_only_the_residual_one_has_a_shortcut():
-    residual, transient = at_test(scale(rir.GeneralizedLayer(1, 1)), 1., 10.)
+    residual, transient = at_test(scale(rir.GeneralizedLayer(1, 1)), 1.0, 10.0)
     np.testing.assert_allclose(residual, 2 * 1 + 5 * 10 + 1, rtol=1e-5)
     np.testing.assert_allclose(transient, 3 * 1 + 7 * 10, rtol=1e-5)
 
@@ -37,7 +38,7 @@ def test_a_block_adds_its_input_to_the_residual_stream_behind_the_relu():
     scale(block.resinit0)
     scale(block.resinit1)
     # First layer of (-1, 0): relu(-2 - 1) = 0 and relu(-3) = 0, so only the shortcut is left.
-    residual, transient = at_test(block, -1., 0.)
+    residual, transient = at_test(block, -1.0, 0.0)
     np.testing.assert_allclose(residual, -1, rtol=1e-6)
     np.testing.assert_array_equal(transient, 0)
 
@@ -48,7 +49,7 @@ def test_the_second_layer_has_the_stride_and_zero_channels_are_appended():
     scale(block.resinit1)
     assert block.resinit0.residual_conv1.stride == (1, 1)
     assert block.resinit1.residual_conv1.stride == (2, 2)
-    residual, transient = at_test(block, 1., 0., side=4)
+    residual, transient = at_test(block, 1.0, 0.0, side=4)
     assert residual.shape == transient.shape == (1, 2, 2, 2)
     # (1, 0) becomes (3, 3), then 2 * 3 + 5 * 3 + 3 and 3 * 3 + 7 * 3; the block's shortcut adds 1
     np.testing.assert_allclose(residual[0, 0], 24 + 1, rtol=1e-5)

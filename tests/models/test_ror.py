@@ -1,11 +1,12 @@
 """RoR's levels: projections whose stride depends on what was dropped."""
+
 import chainer
 import numpy as np
 import pytest
-
-import chainer_zoo
 from analysable import at_test
 from analysable import make_identity
+
+import chainer_zoo
 from chainer_zoo.functions import noise
 from chainer_zoo.models import ror
 
@@ -24,7 +25,8 @@ def test_projection_normalizes_all_pixels_and_picks_some(stride):
 
 @pytest.mark.parametrize('dropped, side, channels', [(False, 2, 3), (True, 4, 3)])
 def test_a_stage_without_its_first_block_keeps_the_map_and_still_widens(
-        monkeypatch, dropped, side, channels):
+    monkeypatch, dropped, side, channels
+):
     monkeypatch.setattr(noise.generator, 'uniform', lambda: 0.9 if dropped else 0.0)
     stage = ror.RoRStage(1, channels, 2, [0.5])
     with chainer.using_config('train', True):
@@ -34,8 +36,7 @@ def test_a_stage_without_its_first_block_keeps_the_map_and_still_widens(
 def test_a_stage_by_hand():
     stage = make_identity(ror.RoRStage(1, 1, 1, [1.0, 1.0]))
     # each block adds ReLU of its input, the level's shortcut ReLU of the stage's
-    np.testing.assert_allclose(
-        at_test(stage, X), np.where(X > 0, 4 * X + X, X), rtol=1e-4)
+    np.testing.assert_allclose(at_test(stage, X), np.where(X > 0, 4 * X + X, X), rtol=1e-4)
 
 
 def test_a_block_that_widens_has_a_projection_and_the_others_none():
@@ -49,8 +50,9 @@ def test_a_block_that_widens_has_a_projection_and_the_others_none():
     np.testing.assert_array_equal(y[0, 2], 0)
 
 
-@pytest.mark.parametrize('second, third', [(False, False), (True, False), (False, True),
-                                           (True, True)])
+@pytest.mark.parametrize(
+    'second, third', [(False, False), (True, False), (False, True), (True, True)]
+)
 def test_strides_follow_what_was_dropped_and_leave_no_trace(monkeypatch, second, third):
     strides = []
     forward = ror.Projection.forward
@@ -58,6 +60,7 @@ def test_strides_follow_what_was_dropped_and_leave_no_trace(monkeypatch, second,
     def recorded(self, x, stride):
         strides.append(stride)
         return forward(self, x, stride)
+
     monkeypatch.setattr(ror.Projection, 'forward', recorded)
     model = chainer_zoo.build('ror', depth=8, k=1)
     draws = iter([0.0, 0.999 if second else 0.0, 0.999 if third else 0.0])
@@ -66,8 +69,14 @@ def test_strides_follow_what_was_dropped_and_leave_no_trace(monkeypatch, second,
         model(np.zeros((2, 3, 32, 32), np.float32))
     at_second, at_third = 1 if second else 2, 1 if third else 2
     # a block's own projection runs where it survives; then each stage's; the root's in the end
-    assert strides == ([1] + ([] if second else [2]) + [at_second]
-                       + ([] if third else [2]) + [at_third] + [at_second * at_third])
+    assert strides == (
+        [1]
+        + ([] if second else [2])
+        + [at_second]
+        + ([] if third else [2])
+        + [at_third]
+        + [at_second * at_third]
+    )
     for link in model.links():
         if isinstance(link, ror.Projection):
             assert link.conv.stride == (1, 1)

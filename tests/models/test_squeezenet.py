@@ -1,4 +1,5 @@
 """SqueezeNet's fire module and bypasses, with weights that can be followed by hand."""
+
 import chainer
 import numpy as np
 
@@ -21,8 +22,11 @@ def at_test(model, x):
 
 def test_a_fire_module_expands_1x1_before_3x3():
     fire = quiet(squeezenet.Fire(2, 3, 4))
-    for conv in (fire.bn_relu_conv_s_1x1.conv, fire.bn_relu_conv_e_1x1.conv,
-                 fire.bn_relu_conv_e_3x3.conv):
+    for conv in (
+        fire.bn_relu_conv_s_1x1.conv,
+        fire.bn_relu_conv_e_1x1.conv,
+        fire.bn_relu_conv_e_3x3.conv,
+    ):
         conv.W.array[...] = 1
     # 2 channels of 1 squeezed: 2; 3 channels of 2: 6 by 1x1; by 3x3 nine times, four at a corner
     y = at_test(fire, np.ones((1, 2, 3, 3), np.float32))[0]
@@ -40,12 +44,15 @@ def test_odd_fire_modules_are_bypassed_even_ones_are_not(monkeypatch):
     def stand_in(number):
         def fire(x):
             given[number] = x.array
-            return chainer.Variable(np.full(
-                (1, channels[number]) + x.shape[2:], number, np.float32))
+            return chainer.Variable(
+                np.full((1, channels[number]) + x.shape[2:], number, np.float32)
+            )
+
         return fire
+
     for number in channels:
         monkeypatch.setattr(model, 'fire%d' % number, stand_in(number))
-    model.bn_relu_conv10.conv.W.array[...] = 1. / 512
+    model.bn_relu_conv10.conv.W.array[...] = 1.0 / 512
     y = at_test(model, np.zeros((1, 3, 128, 128), np.float32))
 
     # each module is given what the one before gives, and that one's input if it is odd

@@ -1,14 +1,15 @@
 """Blocks that survive a batch by chance: stochastic_depth, weighted_resnet, ror."""
+
 import itertools
 
 import chainer
 import chainer.functions as F
 import numpy as np
 import pytest
-
-import chainer_zoo
 from analysable import at_test
 from analysable import make_identity
+
+import chainer_zoo
 from chainer_zoo.functions import noise
 from chainer_zoo.models import ror
 from chainer_zoo.models import stochastic_depth
@@ -17,9 +18,11 @@ from chainer_zoo.report import golden
 from chainer_zoo.training.optimizer import make_optimizer
 
 #: Options, and the paths of a stage and of a block in it.
-NETS = {'stochastic_depth': ({'depth': 20}, 'stochastic_block{}', 'res_block{}'),
-        'weighted_resnet': ({'depth': 22}, 'res_block{}', 'block{}'),
-        'ror': ({'depth': 22, 'k': 1}, 'res_block{}', 'block{}')}
+NETS = {
+    'stochastic_depth': ({'depth': 20}, 'stochastic_block{}', 'res_block{}'),
+    'weighted_resnet': ({'depth': 22}, 'res_block{}', 'block{}'),
+    'ror': ({'depth': 22, 'k': 1}, 'res_block{}', 'block{}'),
+}
 
 
 def blocks_of(name, model):
@@ -31,10 +34,12 @@ def blocks_of(name, model):
 @pytest.fixture
 def scripted(monkeypatch):
     """A function that makes the noise generator draw given numbers, and gives what is left."""
+
     def script(numbers):
         left = list(numbers)
         monkeypatch.setattr(noise.generator, 'uniform', lambda: left.pop(0))
         return left
+
     return script
 
 
@@ -47,6 +52,7 @@ def net(request):
 
 
 # Blocks with branches that are one number, whatever comes in: BN with gamma 0 gives beta.
+
 
 def stochastic_block(*args):
     block = make_identity(stochastic_depth.StochasticBlock(*args))
@@ -71,8 +77,7 @@ def ror_block(*args):
 
 
 @pytest.mark.parametrize('make', [stochastic_block, weighted_block, ror_block])
-class TestBlock(object):
-
+class TestBlock:
     X = np.arange(16, dtype=np.float32).reshape(1, 2, 2, 4)
 
     def test_survives_where_the_draw_is_below_p(self, make, scripted):
@@ -121,15 +126,16 @@ class TestBlock(object):
 
 def test_survival_falls_from_1_to_one_step_above_a_half(net):
     _, _, blocks = net
-    np.testing.assert_allclose([block.p for block in blocks], [1 - i / 18. for i in range(9)])
+    np.testing.assert_allclose([block.p for block in blocks], [1 - i / 18.0 for i in range(9)])
 
 
 def test_one_draw_a_block_in_order(net, scripted):
     _, model, blocks = net
     x, _ = golden.batch(0, 2, 32)
     dropped = [False, True, False, True, False, False, False, True, True]
-    left = scripted([block.p if drop else np.nextafter(block.p, 0)
-                     for block, drop in zip(blocks, dropped)])
+    left = scripted(
+        [block.p if drop else np.nextafter(block.p, 0) for block, drop in zip(blocks, dropped)]
+    )
     model.cleargrads()
     with chainer.using_config('train', True):
         F.sum(model(x)).backward()
@@ -144,8 +150,9 @@ def test_any_stage_may_lose_its_first_blocks_or_all(net, scripted, openers):
     x, _ = golden.batch(0, 2, 32)
     for whole in (False, True):
         # the very first block always survives: its p is 1 and draws are below 1
-        scripted([0.999 if drop and (whole or i == 0) else 0.0
-                  for drop in openers for i in range(3)])
+        scripted(
+            [0.999 if drop and (whole or i == 0) else 0.0 for drop in openers for i in range(3)]
+        )
         model.cleargrads()
         with chainer.using_config('train', True):
             y = model(x)
@@ -166,8 +173,11 @@ def test_a_dropped_block_is_left_alone_by_an_update(net, scripted):
         with chainer.using_config('train', True):
             F.softmax_cross_entropy(model(x), t).backward()
         optimizer.update()
-        return {path: (param.array.copy(), param.update_rule.state['v'].copy())
-                for path, param in model.namedparams()}
+        return {
+            path: (param.array.copy(), param.update_rule.state['v'].copy())
+            for path, param in model.namedparams()
+        }
+
     before = update([0.0] * 9)  # gives every parameter a momentum
     assert all(np.abs(v).max() > 0 for _, v in before.values())
     after = update([0.0] * 4 + [0.999] + [0.0] * 4)
@@ -178,22 +188,41 @@ def test_a_dropped_block_is_left_alone_by_an_update(net, scripted):
 
 
 #: What the original computes on Chainer 1.24 with these draws: the loss before each of three
-#: updates at the rate 0.01, from the golden weights, on eight golden pictures. The draws are
+#: updates at the rate 0.01, from the golden weights, on eight golden images. The draws are
 #: RandomState(seed).rand(3, blocks); with the first seed of each the first pass loses both blocks
 #: that would halve the map.
 ORIGINAL = [
-    ('stochastic_depth', {'depth': 26}, 18,
-     [2.543790340423584, 2.498837471008301, 2.759620428085327]),
-    ('stochastic_depth', {'depth': 26}, 5,
-     [2.4786629676818848, 2.1377217769622803, 2.6789321899414062]),
-    ('weighted_resnet', {'depth': 22}, 32,
-     [2.5133237838745117, 2.1025333404541016, 2.3576457500457764]),
-    ('weighted_resnet', {'depth': 22}, 27,
-     [2.5817317962646484, 2.6326632499694824, 2.3863725662231445]),
-    ('ror', {'depth': 22, 'k': 1}, 32,
-     [3.08701229095459, 2.5924668312072754, 3.0203661918640137]),
-    ('ror', {'depth': 22, 'k': 1}, 27,
-     [2.5877552032470703, 3.1187353134155273, 2.5862650871276855]),
+    (
+        'stochastic_depth',
+        {'depth': 26},
+        18,
+        [2.543790340423584, 2.498837471008301, 2.759620428085327],
+    ),
+    (
+        'stochastic_depth',
+        {'depth': 26},
+        5,
+        [2.4786629676818848, 2.1377217769622803, 2.6789321899414062],
+    ),
+    (
+        'weighted_resnet',
+        {'depth': 22},
+        32,
+        [2.5133237838745117, 2.1025333404541016, 2.3576457500457764],
+    ),
+    (
+        'weighted_resnet',
+        {'depth': 22},
+        27,
+        [2.5817317962646484, 2.6326632499694824, 2.3863725662231445],
+    ),
+    ('ror', {'depth': 22, 'k': 1}, 32, [3.08701229095459, 2.5924668312072754, 3.0203661918640137]),
+    (
+        'ror',
+        {'depth': 22, 'k': 1},
+        27,
+        [2.5877552032470703, 3.1187353134155273, 2.5862650871276855],
+    ),
 ]
 
 

@@ -1,9 +1,11 @@
 """Swapout's schedule, first shortcut and stochastic inference."""
+
 import chainer
 import numpy as np
 import pytest
 
 import chainer_zoo
+from chainer_zoo import parameters
 from chainer_zoo.functions import noise
 from chainer_zoo.models import swapout
 from chainer_zoo.report import golden
@@ -11,7 +13,7 @@ from chainer_zoo.report import golden
 
 @pytest.fixture(scope='module')
 def sampling():
-    """A small network that differs from sample to sample, and pictures."""
+    """A small network that differs from sample to sample, and images."""
     model = chainer_zoo.build('swapout', depth=14, k=1)
     golden.fill_model(model, seed=1)
     return model, golden.batch(0, 2, 8)[0]
@@ -25,7 +27,7 @@ def at_test(model, x):
 def test_theta_runs_from_0_and_ends_one_block_short_of_a_half():
     model = chainer_zoo.build('swapout', depth=20, k=1)
     thetas = sum((model['res_block_with_swapout%d' % i].thetas for i in (1, 2, 3)), [])
-    np.testing.assert_allclose(thetas, np.arange(9) / 18., rtol=1e-12)
+    np.testing.assert_allclose(thetas, np.arange(9) / 18.0, rtol=1e-12)
 
 
 def test_the_first_shortcut_is_relu_of_bn_every_second_pixel_and_zero_channels():
@@ -59,8 +61,7 @@ def test_stochastic_inference_is_the_mean_of_30_single_samples(sampling):
     averaged = at_test(model, x)
     noise.generator.seed(6)
     with chainer.using_config('train', False), chainer.no_backprop_mode():
-        single = [chainer.functions.softmax(model.logits(x, sample=True)).array
-                  for _ in range(30)]
+        single = [chainer.functions.softmax(model.logits(x, sample=True)).array for _ in range(30)]
     np.testing.assert_allclose(averaged, np.mean(single, axis=0), rtol=1e-5, atol=1e-7)
     assert np.std(single, axis=0).max() > 0
 
@@ -73,12 +74,13 @@ def test_no_noise_wins_over_stochastic_inference(sampling):
     deterministic = chainer_zoo.build('swapout', depth=14, k=1, stochastic_inference=False)
     golden.fill_model(deterministic, seed=1)
     np.testing.assert_allclose(
-        y, chainer.functions.softmax(at_test(deterministic, x)).array, rtol=1e-5, atol=1e-7)
+        y, chainer.functions.softmax(at_test(deterministic, x)).array, rtol=1e-5, atol=1e-7
+    )
 
 
 def test_samples_leave_the_running_statistics_alone(sampling):
     model, x = sampling
-    before = {path: array.copy() for path, array in golden.arrays(model).items()}
+    before = {path: array.copy() for path, array in parameters.arrays(model).items()}
     at_test(model, x)
-    for path, array in golden.arrays(model).items():
+    for path, array in parameters.arrays(model).items():
         np.testing.assert_array_equal(array, before[path])

@@ -1,10 +1,11 @@
 """Weighted residuals: alpha, where it starts and how it is trained."""
+
 import chainer
 import numpy as np
-
-import chainer_zoo
 from analysable import at_test
 from analysable import make_identity
+
+import chainer_zoo
 from chainer_zoo.models import weighted_resnet
 from chainer_zoo.training.optimizer import make_optimizer
 from chainer_zoo.training.optimizer import set_rate

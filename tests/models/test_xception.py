@@ -1,4 +1,5 @@
 """Xception has the paper's structure, block by block."""
+
 import chainer
 import numpy as np
 import pytest
@@ -6,13 +7,19 @@ import pytest
 from chainer_zoo import initializers
 from chainer_zoo.links import SeparableConvolution
 from chainer_zoo.models import xception
-from chainer_zoo.report.shapes import ShapesOnly
+from chainer_zoo.report.tracing import ShapesOnly
 
 # channels and pixels a side behind each part: the paper's figure 5, and ours for 32 pixels
 SIZES = {
-    'conv1': (32, 149, 32), 'conv2': (64, 147, 32), 'entry1': (128, 74, 32),
-    'entry2': (256, 37, 32), 'entry3': (728, 19, 16), 'middle': (728, 19, 16),
-    'exit': (1024, 10, 8), 'conv3': (1536, 10, 8), 'conv4': (2048, 10, 8),
+    'conv1': (32, 149, 32),
+    'conv2': (64, 147, 32),
+    'entry1': (128, 74, 32),
+    'entry2': (256, 37, 32),
+    'entry3': (728, 19, 16),
+    'middle': (728, 19, 16),
+    'exit': (1024, 10, 8),
+    'conv3': (1536, 10, 8),
+    'conv4': (2048, 10, 8),
 }
 
 
@@ -28,8 +35,9 @@ def test_parameters_at_1000_classes_are_the_papers(size):
 
 
 def test_parameters_are_the_same_at_both_sizes():
-    shapes = [{path: param.shape for path, param in build(size=size).namedparams()}
-              for size in (299, 32)]
+    shapes = [
+        {path: param.shape for path, param in build(size=size).namedparams()} for size in (299, 32)
+    ]
     assert shapes[0] == shapes[1]
 
 
@@ -64,7 +72,7 @@ def test_a_module_with_zero_branch_is_its_shortcut(stride, side):
     with chainer.using_config('train', False):
         y = module(x)
     assert y.shape == (2, 4, side, side)
-    np.testing.assert_allclose(y.array, x[:, :, ::stride or 1, ::stride or 1], rtol=1e-5)
+    np.testing.assert_allclose(y.array, x[:, :, :: stride or 1, :: stride or 1], rtol=1e-5)
 
 
 def test_the_first_relu_is_left_out_where_the_paper_has_none():
@@ -75,9 +83,10 @@ def test_the_first_relu_is_left_out_where_the_paper_has_none():
         with chainer.using_config('train', True):
             branch = module.last(module.inner(as_if)).array
             np.testing.assert_allclose(module(x).array, branch + x, rtol=1e-5, atol=1e-6)
-    assert [part.first_relu for part in
-            (lambda m: (m.entry1, m.entry2, m.entry3, m.middle[0], m.exit))(build())] \
-        == [False, True, True, True, True]
+    assert [
+        part.first_relu
+        for part in (lambda m: (m.entry1, m.entry2, m.entry3, m.middle[0], m.exit))(build())
+    ] == [False, True, True, True, True]
 
 
 def test_dropout_drops_half_before_the_last_layer(monkeypatch):

@@ -1,12 +1,13 @@
 """compare --original: golden checks and learning curves, computed when asked."""
+
 import json
 import re
 
 import numpy as np
 import pytest
 
-from chainer_zoo import cli
-from chainer_zoo import onednn
+from chainer_zoo import commands
+from chainer_zoo import engines
 from chainer_zoo.data import cifar10
 from chainer_zoo.errors import UserError
 from chainer_zoo.report import original
@@ -20,30 +21,31 @@ def curves(shared):
 
 
 @pytest.fixture(scope='module')
-def pictures_of_the_curves(cifar10_folder):
+def images_of_the_curves(cifar10_folder):
     data = cifar10.read(str(cifar10_folder))
-    return data.train_x[:64 * 120], data.train_y[:64 * 120]
+    return data.train_x[: 64 * 120], data.train_y[: 64 * 120]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', NETWORKS)
-def test_the_first_losses_on_real_pictures_are_the_originals(name, curves, pictures_of_the_curves):
+def test_the_first_losses_on_real_images_are_the_originals(name, curves, images_of_the_curves):
     # Chainer's own CPU code, as the original: rounding grows from update to update, so oneDNN's
     # order of sums alone moves the tenth loss by 2%
     curve = dict(curves[name], losses=curves[name]['losses'][:10])
-    with onednn.using(False):
-        first, _ = original.deviations(original.learn(name, curve, *pictures_of_the_curves),
-                                       curve['losses'])
+    with engines.CPU.using(False):
+        first, _ = original.deviations(
+            original.learn(name, curve, *images_of_the_curves), curve['losses']
+        )
     assert first <= original.FIRST <= 0.03
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', NETWORKS)
-def test_real_pictures_are_learned_as_the_original_learns_them(name, curves,
-                                                               pictures_of_the_curves):
-    with onednn.using(onednn.is_available()):  # many times as fast
+def test_real_images_are_learned_as_the_original_learns_them(name, curves, images_of_the_curves):
+    with engines.CPU.using(engines.CPU.is_available()):  # many times as fast
         _, last = original.deviations(
-            original.learn(name, curves[name], *pictures_of_the_curves), curves[name]['losses'])
+            original.learn(name, curves[name], *images_of_the_curves), curves[name]['losses']
+        )
     assert last <= original.LAST <= 0.05
 
 
@@ -53,33 +55,33 @@ def test_these_are_all_networks_with_a_curve(curves):
 
 
 @pytest.fixture
-def pictures():
+def images():
     rng = np.random.RandomState(0)
     return rng.randint(0, 256, (12, 3, 32, 32)).astype(np.uint8), rng.randint(0, 10, 12)
 
 
-def test_learning_is_repeatable_and_follows_the_rate(pictures, monkeypatch):
-    monkeypatch.setattr(original, '_PICTURES', 4)
-    curve = {'args': {'C': 2, 'd': 2}, 'rate': 0.1, 'losses': [0.] * 3}
-    once, twice = (original.learn('resnext', curve, *pictures) for _ in range(2))
-    other = original.learn('resnext', dict(curve, rate=0.2), *pictures)
+def test_learning_is_repeatable_and_follows_the_rate(images, monkeypatch):
+    monkeypatch.setattr(original, '_IMAGES', 4)
+    curve = {'args': {'C': 2, 'd': 2}, 'rate': 0.1, 'losses': [0.0] * 3}
+    once, twice = (original.learn('resnext', curve, *images) for _ in range(2))
+    other = original.learn('resnext', dict(curve, rate=0.2), *images)
     assert once == twice and len(once) == 3
     assert once[0] == other[0] and once[1] != other[1]
 
 
 def test_deviations_worked_out_by_hand():
-    theirs = np.full(40, 2.)
+    theirs = np.full(40, 2.0)
     ours = theirs.copy()
     ours[3] = 2.1  # among the first 10
-    ours[15] = 9.  # in neither part
+    ours[15] = 9.0  # in neither part
     ours[-4:] = 2.5
     first, last = original.deviations(ours, theirs)
-    assert first == pytest.approx(.05) and last == pytest.approx(.05)
+    assert first == pytest.approx(0.05) and last == pytest.approx(0.05)
 
 
 def test_the_command_shows_deviations_and_what_is_missing(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(original, 'CURVES', tmp_path / 'none.json')
-    assert cli.main(['compare', '--original', '--only', 'nin', '--out', str(tmp_path)]) == 0
+    assert commands.main(['compare', '--original', '--only', 'nin', '--out', str(tmp_path)]) == 0
     text = capsys.readouterr().out
     row = re.search(r'^nin +(.*)$', text, re.MULTILINE).group(1).split()
     limits = re.search(r'^tolerance +(.*)$', text, re.MULTILINE).group(1).split()
@@ -92,28 +94,49 @@ def test_the_command_shows_deviations_and_what_is_missing(tmp_path, capsys, monk
 
 def test_a_deviation_over_the_tolerance_is_marked(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(original, 'CURVES', tmp_path / 'none.json')
-    monkeypatch.setattr(original.golden, 'check', lambda case, model: {
-        'test_logits': 0.5, 'train_logits': 1e-7, 'grads': 1e-7})
-    assert cli.main(['compare', '--original', '--only', 'nin', '--out', str(tmp_path)]) == 0
-    assert re.search(r'^nin +5.0e-01 \(!\) +1.0e-07 +1.0e-07', capsys.readouterr().out,
-                     re.MULTILINE)
+    monkeypatch.setattr(
+        original.golden,
+        'check',
+        lambda case, model: {'test_logits': 0.5, 'train_logits': 1e-7, 'grads': 1e-7},
+    )
+    assert commands.main(['compare', '--original', '--only', 'nin', '--out', str(tmp_path)]) == 0
+    assert re.search(
+        r'^nin +5.0e-01 \(!\) +1.0e-07 +1.0e-07', capsys.readouterr().out, re.MULTILINE
+    )
 
 
-def test_curves_are_drawn_where_their_pictures_are_given(tmp_path, capsys, monkeypatch,
-                                                         cifar10_folder):
+def test_curves_are_drawn_where_their_images_are_given(
+    tmp_path, capsys, monkeypatch, cifar10_folder
+):
     curves = {'resnext': {'args': {'C': 2, 'd': 2}, 'rate': 0.1, 'losses': [2.3] * 2}}
     (tmp_path / 'curve.json').write_text(json.dumps(curves))
     monkeypatch.setattr(original.golden, 'check', lambda case, model: {})
-    monkeypatch.setattr(original, '_PICTURES', 4)
-    assert cli.main(['compare', '--original', '--only', 'resnext', '--out', str(tmp_path),
-                     '--curves', str(tmp_path / 'curve.json'), '--data',
-                     str(cifar10_folder)]) == 0
+    monkeypatch.setattr(original, '_IMAGES', 4)
+    assert (
+        commands.main(
+            [
+                'compare',
+                '--original',
+                '--only',
+                'resnext',
+                '--out',
+                str(tmp_path),
+                '--curves',
+                str(tmp_path / 'curve.json'),
+                '--data',
+                str(cifar10_folder),
+            ]
+        )
+        == 0
+    )
     assert re.search(r'^resnext +C=2, d=2 +2 ', capsys.readouterr().out, re.MULTILINE)
     assert (tmp_path / 'learning-curves.png').exists()
 
 
-@pytest.mark.parametrize('content', ['', '[]', '{"resnext": {}}', '{"resnext": {"args": {"x": 1}}}',
-                                     '{"other": {"args": {}}}'])
+@pytest.mark.parametrize(
+    'content',
+    ['', '[]', '{"resnext": {}}', '{"resnext": {"args": {"x": 1}}}', '{"other": {"args": {}}}'],
+)
 def test_files_that_hold_no_curves_are_told_in_one_line(tmp_path, content):
     (tmp_path / 'curve.json').write_text(content)
     with pytest.raises(UserError, match='holds no learning curves') as caught:
@@ -122,5 +145,5 @@ def test_files_that_hold_no_curves_are_told_in_one_line(tmp_path, content):
 
 
 def test_no_golden_files_are_told_in_one_line(tmp_path, capsys):
-    assert cli.main(['compare', '--original', '--golden', str(tmp_path)]) == 2
+    assert commands.main(['compare', '--original', '--golden', str(tmp_path)]) == 2
     assert 'no golden files' in capsys.readouterr().err

@@ -1,4 +1,5 @@
 """A run that was killed, at any moment, ends as if it never had been."""
+
 import json
 import os
 import pathlib
@@ -14,7 +15,7 @@ from chainer_zoo.training import snapshots
 
 #: Runs the script, and kills itself when it asks for the disk for the Nth time: in the middle of a
 #: write, when the data of some file is there and its name is not.
-KILLED_WRITING = '''
+KILLED_WRITING = """
 import os, runpy, signal, sys
 left, real = int(sys.argv[1]), os.fsync
 def fsync(handle):
@@ -26,18 +27,23 @@ def fsync(handle):
 os.fsync = fsync
 sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name='__main__')
-'''
+"""
 
 
 def result(out):
     """Everything that a run leaves, but for the seconds it took."""
-    log = [{key: value for key, value in record.items() if key != 'elapsed_time'}
-           for record in json.loads((out / 'log').read_text())]
+    log = [
+        {key: value for key, value in record.items() if key != 'elapsed_time'}
+        for record in json.loads((out / 'log').read_text())
+    ]
     files = {name: (out / name).read_bytes() for name in ('log.json', 'loss.png', 'accuracy.png')}
     models = {path.name: path.read_bytes() for path in (out / 'model').glob('*.model')}
     arrays = snapshots.read(snapshots.all_in(str(out))[0])
-    state = {key: array.tobytes() for key, array in arrays.items()
-             if not key.endswith('_snapshot_elapsed_time') and not key.endswith('/_log')}
+    state = {
+        key: array.tobytes()
+        for key, array in arrays.items()
+        if not key.endswith('_snapshot_elapsed_time') and not key.endswith('/_log')
+    }
     return log, files, models, state
 
 
@@ -55,9 +61,10 @@ def test_killed_at_20_moments_it_ends_with_the_same_bits(command, tmp_path):
     killed = 0
     for _ in range(10):
         # 1: the folder's owner, before any work; later ones are records, snapshots, models, plots
-        process = subprocess.run([sys.executable, '-c', KILLED_WRITING,
-                                  str(draw.randrange(1, 12))] + line[1:],
-                                 stdout=subprocess.DEVNULL)
+        process = subprocess.run(
+            [sys.executable, '-c', KILLED_WRITING, str(draw.randrange(1, 12))] + line[1:],
+            stdout=subprocess.DEVNULL,
+        )
         killed += process.returncode == -signal.SIGKILL
     for _ in range(10):
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL)
@@ -77,7 +84,11 @@ def test_killed_at_20_moments_it_ends_with_the_same_bits(command, tmp_path):
 
 def test_a_full_disk_ends_the_run_with_one_line_and_leaves_the_last_snapshot(command, tmp_path):
     out = tmp_path / 'out'
-    process = subprocess.run([sys.executable, '-c', '''
+    process = subprocess.run(
+        [
+            sys.executable,
+            '-c',
+            """
 import errno, os, runpy, sys
 left, real = 8, os.fsync
 def fsync(handle):
@@ -89,7 +100,12 @@ def fsync(handle):
 os.fsync = fsync
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name='__main__')
-'''] + command('-e', 3, '--snapshot_every', 1, '-p', out)[1:], capture_output=True, text=True)
+""",
+        ]
+        + command('-e', 3, '--snapshot_every', 1, '-p', out)[1:],
+        capture_output=True,
+        text=True,
+    )
     assert process.returncode == 2
     assert 'No space left on device' in process.stderr
     assert len(process.stderr.strip().splitlines()) == 1
@@ -107,14 +123,17 @@ def test_keep_says_how_many_snapshots_and_models_stay_beside_the_best(train, tmp
     assert len(snapshots.all_in(str(out))) == keep
     models = set(os.listdir(str(out / 'model')))
     assert models == {'best-on-test.model'} | {
-        'ResNext_10_2_{}.model'.format(epoch) for epoch in range(5 - keep, 5)}
+        f'ResNext_10_2_{epoch}.model' for epoch in range(5 - keep, 5)
+    }
 
 
 def test_the_best_model_is_the_one_of_the_best_epoch(train, tmp_path):
     out = tmp_path / 'out'
     assert train('-e', 4, '--keep', 4, '-p', out).returncode == 0
-    accuracies = [record['validation/main/accuracy']
-                  for record in json.loads((out / 'log').read_text())]
+    accuracies = [
+        record['validation/main/accuracy'] for record in json.loads((out / 'log').read_text())
+    ]
     best = 1 + accuracies.index(max(accuracies))
-    assert (out / 'model' / 'best-on-test.model').read_bytes() == \
-        (out / 'model' / 'ResNext_10_2_{}.model'.format(best)).read_bytes()
+    assert (out / 'model' / 'best-on-test.model').read_bytes() == (
+        out / 'model' / f'ResNext_10_2_{best}.model'
+    ).read_bytes()

@@ -1,9 +1,10 @@
 """From a recipe to updates."""
+
 import chainer
-from chainer.optimizer_hooks import Lasso
-from chainer.optimizer_hooks import WeightDecay
 import numpy as np
 import pytest
+from chainer.optimizer_hooks import Lasso
+from chainer.optimizer_hooks import WeightDecay
 
 import chainer_zoo
 from chainer_zoo.catalog import Recipe
@@ -17,7 +18,7 @@ class Two(chainer.Chain):
     """Two numbers."""
 
     def __init__(self):
-        super(Two, self).__init__()
+        super().__init__()
         with self.init_scope():
             self.a = chainer.Parameter(np.ones(1, dtype=np.float32))
             self.b = chainer.Parameter(np.ones(1, dtype=np.float32))
@@ -36,20 +37,28 @@ def test_one_update_by_hand():
     update(optimizer, 1.0, 2.0)
     # v = -0.5 * (1 + 0.1 * 1) = -0.55; then v = 0.9 * -0.55 - 0.5 * (1 + 0.1 * 0.45)
     assert float(optimizer.target.a.array[0]) == pytest.approx(
-        1 - 0.55 + (0.9 * -0.55 - 0.5 * (1 + 0.1 * 0.45)), rel=1e-6)
+        1 - 0.55 + (0.9 * -0.55 - 0.5 * (1 + 0.1 * 0.45)), rel=1e-6
+    )
 
 
 class Several(chainer.Chain):
     """Parameters of several shapes and types."""
 
     def __init__(self, seed):
-        super(Several, self).__init__()
+        super().__init__()
         random = np.random.RandomState(seed)
         with self.init_scope():
             for name, shape, dtype in (
-                    ('kernel', (4, 3, 3, 3), 'f'), ('single', (1,), 'f'), ('number', (), 'f'),
-                    ('double', (5, 2), 'd'), ('pre', (7,), 'f'), ('post', (7,), 'f'),
-                    ('disabled', (7,), 'f'), ('own_rate', (7,), 'f'), ('scaled', (7,), 'f')):
+                ('kernel', (4, 3, 3, 3), 'f'),
+                ('single', (1,), 'f'),
+                ('number', (), 'f'),
+                ('double', (5, 2), 'd'),
+                ('pre', (7,), 'f'),
+                ('post', (7,), 'f'),
+                ('disabled', (7,), 'f'),
+                ('own_rate', (7,), 'f'),
+                ('scaled', (7,), 'f'),
+            ):
                 array = np.asarray(random.standard_normal(shape), dtype=dtype)
                 setattr(self, name, chainer.Parameter(array))
 
@@ -75,9 +84,17 @@ def test_the_updates_are_those_of_chainer(kind, rates, hook):
                 param.grad = other.array
             model.scaled._loss_scale = 8
             optimizer.update()
-        made.append({name: [param.array, param.grad, param.update_rule.t,
-                            (param.update_rule.state or {}).get('v')]
-                     for name, param in model.namedparams()})
+        made.append(
+            {
+                name: [
+                    param.array,
+                    param.grad,
+                    param.update_rule.t,
+                    (param.update_rule.state or {}).get('v'),
+                ]
+                for name, param in model.namedparams()
+            }
+        )
     for name, ours in made[0].items():
         for a, b in zip(ours, made[1][name]):
             np.testing.assert_array_equal(a, b, err_msg=name)
@@ -102,8 +119,10 @@ def test_what_was_dropped_keeps_its_value_and_its_momentum():
     update(optimizer, 1.0, 1.0)
     before = float(optimizer.target.b.array[0]), float(optimizer.target.b.update_rule.state['v'][0])
     update(optimizer, 1.0, None)
-    assert before == (float(optimizer.target.b.array[0]),
-                      float(optimizer.target.b.update_rule.state['v'][0]))
+    assert before == (
+        float(optimizer.target.b.array[0]),
+        float(optimizer.target.b.update_rule.state['v'][0]),
+    )
     update(optimizer, 1.0, 1.0)  # and it is not lost for later
     assert float(optimizer.target.b.array[0]) != before[0]
 
@@ -117,8 +136,9 @@ def test_without_skipping_an_absent_gradient_counts_as_zero():
 
 
 def test_gradients_are_clipped_behind_weight_decay():
-    optimizer = make_optimizer(Recipe(lr=1.0, epochs=1, weight_decay=1.0, clip=1.0, momentum=0.0),
-                               Two())
+    optimizer = make_optimizer(
+        Recipe(lr=1.0, epochs=1, weight_decay=1.0, clip=1.0, momentum=0.0), Two()
+    )
     update(optimizer, 2.0, 3.0)  # with decay 3 and 4, whose norm is 5
     assert float(optimizer.target.a.array[0]) == pytest.approx(1 - 3 / 5)
     assert float(optimizer.target.b.array[0]) == pytest.approx(1 - 4 / 5)
@@ -130,7 +150,10 @@ def test_weights_of_weighted_residuals_go_at_their_own_rate():
     optimizer = make_optimizer(recipe, model)
     for epoch, alpha, rest in ((1, 0.001, 0.1), (82, 0.0001, 0.01)):
         set_rate(optimizer, recipe, epoch)
-        rates = {param.update_rule.hyperparam.lr for param in model.params()
-                 if param.shape == (1, 1, 1, 1)}
+        rates = {
+            param.update_rule.hyperparam.lr
+            for param in model.params()
+            if param.shape == (1, 1, 1, 1)
+        }
         assert len(rates) == 1 and rates.pop() == pytest.approx(alpha)
         assert optimizer.lr == pytest.approx(rest)

@@ -1,4 +1,5 @@
 """A run from the command line: its files, its numbers, and one line for what is wrong."""
+
 import io
 import json
 import os
@@ -27,15 +28,26 @@ def test_it_says_the_data_each_epoch_and_where_the_plots_are(finished):
     assert 'epoch 1: train loss' in text and 'epoch 2: train loss' in text
     assert text.count('test loss') == 2
     assert 'disc' in text  # accuracy per class, by name
-    assert text.strip().endswith('plots: {0}/loss.png and {0}/accuracy.png'.format(out))
+    assert text.strip().endswith(f'plots: {out}/loss.png and {out}/accuracy.png')
 
 
 def test_it_leaves_models_logs_plots_a_snapshot_and_the_record(finished):
     out, _ = finished
-    assert {'log', 'log.json', 'loss.png', 'accuracy.png', 'arguments.json', 'model',
-            'snapshot_00000005.npz', 'snapshot_00000010.npz'} <= set(os.listdir(str(out)))
+    assert {
+        'log',
+        'log.json',
+        'loss.png',
+        'accuracy.png',
+        'arguments.json',
+        'model',
+        'snapshot_00000005.npz',
+        'snapshot_00000010.npz',
+    } <= set(os.listdir(str(out)))
     assert set(os.listdir(str(out / 'model'))) == {
-        'ResNext_10_2_1.model', 'ResNext_10_2_2.model', 'best-on-test.model'}
+        'ResNext_10_2_1.model',
+        'ResNext_10_2_2.model',
+        'best-on-test.model',
+    }
     record = json.loads((out / 'arguments.json').read_text())
     assert record['model'] == 'resnext' and record['options']['d'] == 2
     assert {'chainer', 'numpy', 'python'} <= set(record['versions'])
@@ -53,12 +65,15 @@ def test_both_logs_say_the_same(finished):
 
 
 def without_time(path):
-    return [{key: value for key, value in record.items() if key != 'elapsed_time'}
-            for record in json.loads(path.read_text())]
+    return [
+        {key: value for key, value in record.items() if key != 'elapsed_time'}
+        for record in json.loads(path.read_text())
+    ]
 
 
-def test_the_same_seed_gives_the_same_losses_twice_and_another_seed_others(finished, train,
-                                                                          tmp_path):
+def test_the_same_seed_gives_the_same_losses_twice_and_another_seed_others(
+    finished, train, tmp_path
+):
     out, _ = finished
     assert train('-e', 2, '-p', tmp_path / 'again').returncode == 0
     assert without_time(tmp_path / 'again' / 'log') == without_time(out / 'log')
@@ -86,8 +101,18 @@ def test_mixed16_trains_and_goes_on_with_the_same_bits(train, tmp_path):
 
 def test_a_saved_model_starts_another_run(finished, train, tmp_path):
     out, _ = finished
-    process = train('-m', out / 'model' / 'ResNext_10_2_2.model', '-l', out / 'log.json',
-                    '-s', 151, '-e', 151, '-p', tmp_path / 'more')
+    process = train(
+        '-m',
+        out / 'model' / 'ResNext_10_2_2.model',
+        '-l',
+        out / 'log.json',
+        '-s',
+        151,
+        '-e',
+        151,
+        '-p',
+        tmp_path / 'more',
+    )
     assert process.returncode == 0, process.stderr
     log = json.loads((tmp_path / 'more' / 'log').read_text())
     assert log[0]['epoch'] == 151 and log[0]['lr'] == pytest.approx(0.01)
@@ -97,8 +122,12 @@ def test_a_saved_model_starts_another_run(finished, train, tmp_path):
 def test_ctrl_c_saves_and_says_how_to_go_on(finished, command, train, tmp_path):
     whole, _ = finished
     out = tmp_path / 'out'
-    process = subprocess.Popen(command('-e', 2, '-p', out, '--snapshot_every', 1),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command('-e', 2, '-p', out, '--snapshot_every', 1),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not (out / 'snapshot_00000002.npz').exists():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -109,24 +138,27 @@ def test_ctrl_c_saves_and_says_how_to_go_on(finished, command, train, tmp_path):
     assert without_time(out / 'log') == without_time(whole / 'log')
 
 
-@pytest.mark.parametrize('arguments, said', [
-    (['--model', 'resnxt'], 'did you mean resnext'),
-    (['-b', '0'], 'at least 1'),
-    (['-b', '64', '-trb', '5'], '-trb 5 does not divide a batch of 64'),
-    (['-b', '101', '-trb', '1', '-teb', '1'], '100'),
-    (['-lr', '-1'], 'larger than 0'),
-    (['-lr', 'nan'], 'larger than 0'),
-    (['-g', '7'], '-g 7'),
-    (['-C', '0'], 'C must be a whole number of at least 1'),
-    (['--growth_rate', '12'], 'growth_rate'),
-    (['-s', '3', '-e', '2'], '-s 3'),
-    (['-p', '/proc/nowhere'], 'cannot write'),
-    (['--data', '/nowhere'], '/nowhere'),
-    (['--resume', '/nowhere.npz'], 'no snapshot /nowhere.npz'),
-    (['-m', '/nowhere.model'], '/nowhere.model'),
-    (['--limit_train', '0'], 'at least 1'),
-    (['-lr', '1e30'], 'is nan in epoch 1'),
-])
+@pytest.mark.parametrize(
+    'arguments, said',
+    [
+        (['--model', 'resnxt'], 'did you mean resnext'),
+        (['-b', '0'], 'at least 1'),
+        (['-b', '64', '-trb', '5'], '-trb 5 does not divide a batch of 64'),
+        (['-b', '101', '-trb', '1', '-teb', '1'], '100'),
+        (['-lr', '-1'], 'larger than 0'),
+        (['-lr', 'nan'], 'larger than 0'),
+        (['-g', '7'], '-g 7'),
+        (['-C', '0'], 'C must be a whole number of at least 1'),
+        (['--growth_rate', '12'], 'growth_rate'),
+        (['-s', '3', '-e', '2'], '-s 3'),
+        (['-p', '/proc/nowhere'], 'cannot write'),
+        (['--data', '/nowhere'], '/nowhere'),
+        (['--resume', '/nowhere.npz'], 'no snapshot /nowhere.npz'),
+        (['-m', '/nowhere.model'], '/nowhere.model'),
+        (['--limit_train', '0'], 'at least 1'),
+        (['-lr', '1e30'], 'is nan in epoch 1'),
+    ],
+)
 def test_what_is_wrong_gives_one_line_and_status_2(train, tmp_path, arguments, said):
     process = train('-p', tmp_path / 'out', '-e', 2, *arguments)
     assert process.returncode == 2, process.stdout + process.stderr
@@ -135,8 +167,9 @@ def test_what_is_wrong_gives_one_line_and_status_2(train, tmp_path, arguments, s
 
 
 def test_two_runs_into_one_folder_the_second_is_refused(command, train, tmp_path):
-    first = subprocess.Popen(command('-e', 200, '-p', tmp_path / 'out'),
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    first = subprocess.Popen(
+        command('-e', 200, '-p', tmp_path / 'out'), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     try:
         while not (tmp_path / 'out' / 'arguments.json').exists():
             assert first.poll() is None
@@ -145,7 +178,7 @@ def test_two_runs_into_one_folder_the_second_is_refused(command, train, tmp_path
         first.kill()
         first.communicate()
     assert second.returncode == 2
-    assert 'in use by process {}'.format(first.pid) in second.stderr
+    assert f'in use by process {first.pid}' in second.stderr
 
 
 def test_a_folder_with_a_run_is_not_overwritten(finished, train):
@@ -165,7 +198,7 @@ def test_a_damaged_snapshot_is_recognised_and_the_one_before_offered(finished, t
     newest = out / 'snapshot_00000010.npz'
     whole = newest.read_bytes()
     try:
-        for damaged in (whole[:len(whole) // 2], b'', flipped(whole)):
+        for damaged in (whole[: len(whole) // 2], b'', flipped(whole)):
             newest.write_bytes(damaged)
             process = train('-e', 3, '-p', out, '--resume')
             assert process.returncode == 2
@@ -179,4 +212,4 @@ def flipped(content):
     """One bit of the largest array turned over."""
     largest = max(zipfile.ZipFile(io.BytesIO(content)).infolist(), key=lambda info: info.file_size)
     middle = largest.header_offset + largest.file_size // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1:]
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]

@@ -1,0 +1,732 @@
+"""The 25 rows of the article, in its order: figures, options and recipes.
+
+Figures are the article's table; weights and recipes are those of the original code. This file is
+long because it is a table.
+"""
+
+from chainer_zoo.catalog.entry import Entry
+from chainer_zoo.catalog.entry import Option
+from chainer_zoo.catalog.entry import Recipe
+from chainer_zoo.models.densenet import DenseNet
+from chainer_zoo.models.fractalnet import FractalNet
+from chainer_zoo.models.googlenet import GoogLeNet
+from chainer_zoo.models.googlenet_v2 import GoogLeNetV2
+from chainer_zoo.models.googlenet_v3 import GoogLeNetV3
+from chainer_zoo.models.highway import Highway
+from chainer_zoo.models.inception_v4 import InceptionV4
+from chainer_zoo.models.nas import NAS
+from chainer_zoo.models.nin import NIN
+from chainer_zoo.models.nin import NINBN
+from chainer_zoo.models.prelu_net import PReLUNet
+from chainer_zoo.models.preresnet import PreResNet
+from chainer_zoo.models.pyramidnet import PyramidNet
+from chainer_zoo.models.pyramidnet_sepdrop import PyramidNetSepDrop
+from chainer_zoo.models.resnet import ResNet
+from chainer_zoo.models.resnext import ResNeXt
+from chainer_zoo.models.rir import RiR
+from chainer_zoo.models.ror import RoR
+from chainer_zoo.models.squeezenet import SqueezeNet
+from chainer_zoo.models.stochastic_depth import StochasticDepth
+from chainer_zoo.models.swapout import Swapout
+from chainer_zoo.models.vgg_a import VGGA
+from chainer_zoo.models.weighted_resnet import WeightedResNet
+from chainer_zoo.models.wide_resnet import WideResNet
+from chainer_zoo.models.xception import Xception
+
+
+def _whole(name, default, help, flags=(), at_least=1):
+    """An option that is a whole number."""
+    return Option(
+        name,
+        default,
+        help,
+        f'a whole number of at least {at_least}',
+        lambda value: value >= at_least,
+        flags,
+    )
+
+
+def _depth(default, allowed, check, flags=(), from_flag=None):
+    """The number of layers with weights, as the paper counts them."""
+    return Option('depth', default, 'number of layers', allowed, check, flags, from_flag)
+
+
+def _depth_6n(default, flags=('-n', '--N')):
+    """A depth of 6 layers a block and stage, with the first, last and projection layers on top.
+
+    The original takes int(depth / 6) blocks a stage of any number; papers count 6 n + 2 or 6 n + 4.
+    """
+    return _depth(
+        default,
+        '6 n + 2 or 6 n + 4 (8, 10, 14, 16, ...)',
+        lambda depth: depth >= 8 and depth % 6 in (2, 4),
+        flags,
+    )
+
+
+def _blocks(depth):
+    return int(depth / 3.0 / 2.0)
+
+
+def _widths(k):
+    return 16 * k, 32 * k, 64 * k
+
+
+_K = _whole('k', 1, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k'))
+_SIZE = Option(
+    'size',
+    299,
+    "side of the images: the paper's 299, or 32 for a first part without its strides",
+    '299 or 32',
+    lambda size: size in (299, 32),
+)
+
+
+def _huge_or_small(options):
+    return 'huge' if options['size'] == 299 else 'small'
+
+
+_ROWS = (
+    Entry(
+        name='nin',
+        number=1,
+        date='2013-11-16',
+        paper='Network In Network',
+        arxiv='1312.4400',
+        row='Caffe reference implementation',
+        model=NIN,
+        recipe=Recipe(lr=0.1, epochs=307, divide=1, drop_after=(256,)),
+        original='network_in_network',
+        file_stem=lambda o: 'Network_In_Network_{}'.format(o['n_class']),
+        weights=965568,
+        article_millions=0.1,
+        paper_accuracy=91.19,
+        article_accuracy=90.10,
+        status='below paper',
+        note='The code has 0.966 M weights: 0.1 is an error of the article.',
+    ),
+    Entry(
+        name='nin_bn',
+        number=1,
+        date='2013-11-16',
+        paper='Network In Network',
+        arxiv='1312.4400',
+        row='Caffe reference implementation with BN',
+        model=NINBN,
+        recipe=Recipe(lr=0.1, epochs=307, drop_after=(256,)),
+        original='network_in_network_with_bn',
+        file_stem=lambda o: 'Network_In_Network_{}'.format(o['n_class']),
+        weights=965568,
+        article_millions=0.1,
+        article_accuracy=91.52,
+        status='no paper to compare',
+        note='The code has 0.966 M weights: 0.1 is an error of the article.',
+    ),
+    Entry(
+        name='vgg_a',
+        number=2,
+        date='2014-09-04',
+        paper='Very Deep Convolutional Networks for Large-Scale Image Recognition',
+        arxiv='1409.1556',
+        row='model A',
+        model=VGGA,
+        images='bigger',
+        recipe=Recipe(
+            lr=0.01,
+            epochs=150,
+            batch=256,
+            divide=1,
+            weight_decay=5e-4,
+            drop_every=2,
+            divide_by=1,
+            times=0.94,
+        ),
+        original='vgg',
+        file_stem=lambda o: 'VGG_A_{}'.format(o['n_class']),
+        weights=128796352,
+        article_millions=129,
+        article_accuracy=92.1,
+        status='model A',
+        top5_error='6.8 (model E)',
+    ),
+    Entry(
+        name='googlenet',
+        number=3,
+        date='2014-09-17',
+        paper='Going deeper with convolutions',
+        arxiv='1409.4842',
+        row='GoogLeNet',
+        model=GoogLeNet,
+        images='bigger',
+        options=(
+            Option(
+                'auxiliary',
+                False,
+                "the paper's two auxiliary classifiers",
+                'True or False',
+                lambda value: True,
+            ),
+        ),
+        recipe=Recipe(
+            lr=0.0015,
+            epochs=200,
+            batch=32,
+            weight_decay=2e-4,
+            drop_every=8,
+            divide_by=1,
+            times=0.96,
+        ),
+        original='googlenet',
+        file_stem=lambda o: 'googlenet_{}'.format(o['n_class']),
+        weights=5976512,
+        article_millions=6,
+        article_accuracy=91.33,
+        top5_error='6.67',
+    ),
+    Entry(
+        name='googlenet_v2',
+        number=4,
+        date='2015-02-11',
+        paper='Batch Normalization: Accelerating Deep Network Training by Reducing Internal '
+        'Covariate Shift',
+        arxiv='1502.03167',
+        row='Inception v2',
+        model=GoogLeNetV2,
+        images='bigger',
+        recipe=Recipe(
+            lr=0.045, epochs=200, weight_decay=2e-4, drop_every=8, divide_by=1, times=0.96
+        ),
+        original='googlenet_v2',
+        file_stem=lambda o: 'googlenet_{}'.format(o['n_class']),
+        weights=10250432,
+        article_millions=10,
+        article_accuracy=94.89,
+        top5_error='4.9',
+    ),
+    Entry(
+        name='googlenet_v3',
+        number=5,
+        date='2015-12-02',
+        paper='Rethinking the Inception Architecture for Computer Vision',
+        arxiv='1512.00567',
+        row='Inception v3',
+        model=GoogLeNetV3,
+        images='bigger',
+        recipe=Recipe(
+            lr=0.045, epochs=200, weight_decay=4e-5, clip=2.0, drop_every=2, divide_by=1, times=0.94
+        ),
+        original='googlenet_v3',
+        file_stem=lambda o: 'googlenet_v3_{}'.format(o['n_class']),
+        weights=21549920,
+        article_millions=22.5,
+        article_accuracy=94.74,
+        top5_error='3.58',
+        note='The article says 22.5 M weights, the code has 21.55 M.',
+    ),
+    Entry(
+        name='prelu_net',
+        number=6,
+        date='2015-02-06',
+        paper='Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet '
+        'Classification',
+        arxiv='1502.01852',
+        row='model A',
+        model=PReLUNet,
+        images='bigger',
+        recipe=Recipe(lr=0.01, epochs=300, weight_decay=5e-4, drop_after=(150, 225)),
+        original='prelu_net',
+        file_stem=lambda o: 'PReLUNet_{}_{}_{}_{}'.format(
+            o['n_class'], (5, 5, 5), (256, 512, 512), 0.25
+        ),
+        weights=43923232,
+        article_millions=43.9,
+        article_accuracy=94.98,
+        top5_error='4.94',
+        note='Global average pooling in place of spatial pyramid pooling.',
+    ),
+    Entry(
+        name='highway',
+        number=7,
+        date='2015-07-22',
+        paper='Training Very Deep Networks',
+        arxiv='1507.06228',
+        row='Highway (Fitnet19)',
+        model=Highway,
+        recipe=Recipe(
+            lr=0.1, epochs=240, weight_decay=5e-4, drop_after=(60, 120, 160), divide_by=1, times=0.2
+        ),
+        original='highway_networks',
+        file_stem=lambda o: 'highway_fitnet4_{}'.format(o['n_class']),
+        weights=2795360,
+        article_millions=2.8,
+        paper_accuracy=92.46,
+        article_accuracy=93.35,
+        status='matches paper',
+        note='BN is added, and the highway part is built differently.',
+    ),
+    Entry(
+        name='resnet',
+        number=8,
+        date='2015-12-10',
+        paper='Deep Residual Learning for Image Recognition',
+        arxiv='1512.03385',
+        row='ResNet110',
+        model=ResNet,
+        options=(
+            _depth(
+                110,
+                '6 n + 2 (8, 14, 20, ..., 110, ...)',
+                lambda depth: depth >= 8 and depth % 6 == 2,
+                ('-n', '--N'),
+                lambda blocks: 6 * blocks + 2,
+            ),
+            _K,
+        ),
+        recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), warm_up=0.01),
+        original='original_residual_net',
+        file_stem=lambda o: 'residual_network_{}_{}_{}'.format(
+            o['n_class'], _widths(o['k']), ((o['depth'] - 2) // 6,) * 3
+        ),
+        weights=1719856,
+        article_millions=1.6,
+        paper_accuracy=93.57,
+        article_accuracy=93.34,
+        status='matches paper',
+        top5_error='3.57',
+        note='The article says 1.6 M weights, the code has 1.72 M.',
+    ),
+    Entry(
+        name='inception_v4',
+        number=9,
+        date='2016-02-23',
+        paper='Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning',
+        arxiv='1602.07261',
+        row='Inception v4',
+        model=InceptionV4,
+        images=_huge_or_small,
+        options=(_SIZE,),
+        recipe=Recipe(
+            lr=0.045,
+            epochs=200,
+            weight_decay=4e-5,
+            optimizer='RMSprop',
+            drop_every=2,
+            divide_by=1,
+            times=0.94,
+            source='Section 4 of the paper: RMSProp with decay 0.9 and epsilon 1.0, rate '
+            '0.045 times 0.94 every two epochs. Epochs, batch and weight decay '
+            'are those of googlenet_v3.',
+        ),
+        status='not implemented',
+        top5_error='3.1',
+        note='The article never implemented it.',
+    ),
+    Entry(
+        name='squeezenet',
+        number=10,
+        date='2016-02-24',
+        paper='SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size',
+        arxiv='1602.07360',
+        row='SqueezeNet with BN',
+        model=SqueezeNet,
+        images='big',
+        recipe=Recipe(lr=0.1, epochs=300, batch=64, divide=1, drop_after=(150, 225)),
+        original='squeeze_net',
+        file_stem=lambda o: 'squeeze_res_net',
+        weights=737568,
+        article_millions=0.7,
+        paper_accuracy=82,
+        paper_note='AlexNet without augmentation',
+        article_accuracy=92.63,
+        status='matches paper',
+        top5_error='17.5 (without BN; single)',
+    ),
+    Entry(
+        name='preresnet',
+        number=11,
+        date='2016-03-16',
+        paper='Identity Mappings in Deep Residual Networks',
+        arxiv='1603.05027',
+        row='ResNet164',
+        model=PreResNet,
+        options=(
+            _depth(
+                164,
+                '9 n + 2 (11, 20, 29, ..., 164, ...)',
+                lambda depth: depth >= 11 and depth % 9 == 2,
+                ('-n', '--N'),
+                lambda blocks: 9 * blocks + 2,
+            ),
+            _K,
+        ),
+        recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), warm_up=0.01),
+        original='residual_net',
+        file_stem=lambda o: 'residual_network_{}_{}_{}_{}_{}'.format(
+            o['n_class'], 3, _widths(o['k']), ((o['depth'] - 2) // 9,) * 3, 4
+        ),
+        weights=1637040,
+        article_millions=1.6,
+        paper_accuracy=94.54,
+        article_accuracy=94.39,
+        status='matches paper',
+        top5_error='4.8 (single)',
+    ),
+    Entry(
+        name='rir',
+        number=12,
+        date='2016-03-25',
+        paper='Resnet in Resnet: Generalizing Residual Architectures',
+        arxiv='1603.08029',
+        row='18-layer + wide RiR',
+        model=RiR,
+        options=(
+            Option(
+                'channel',
+                96,
+                'channels of the first stage, both streams together',
+                'an even number of at least 2',
+                lambda channel: channel >= 2 and channel % 2 == 0,
+                ('-channel', '--channel'),
+            ),
+        ),
+        recipe=Recipe(lr=0.1, epochs=300, batch=500, drop_after=(150, 225)),
+        original='resnet_in_resnet',
+        file_stem=lambda o: 'resnet_in_resnet_{}_{}'.format(o['n_class'], o['channel']),
+        weights=9462048,
+        article_millions=9.5,
+        paper_accuracy=94.99,
+        article_accuracy=94.43,
+        status='below paper',
+    ),
+    Entry(
+        name='stochastic_depth',
+        number=13,
+        date='2016-03-30',
+        paper='Deep Networks with Stochastic Depth',
+        arxiv='1603.09382',
+        row='ResNet110',
+        model=StochasticDepth,
+        options=(_depth_6n(110),),
+        recipe=Recipe(lr=0.1, epochs=500, drop_after=(250, 375), skip_dropped=True),
+        original='stochastic_depth',
+        file_stem=lambda o: 'stochastic_depth_{}_{}_{}_{}'.format(
+            o['n_class'], (_blocks(o['depth']),) * 3, (16, 32, 64), (1.0, 0.5)
+        ),
+        weights=1719856,
+        article_millions=1.7,
+        paper_accuracy=94.75,
+        article_accuracy=94.76,
+        status='matches paper',
+    ),
+    Entry(
+        name='swapout',
+        number=14,
+        date='2016-05-20',
+        paper='Swapout: Learning an ensemble of deep architectures',
+        arxiv='1605.06465',
+        row='Swapout v2(32) W x4',
+        model=Swapout,
+        options=(
+            _depth_6n(32),
+            _whole('k', 4, 'width: stages start with 16 k, 32 k and 64 k channels', ('-k', '--k')),
+            Option(
+                'stochastic_inference',
+                True,
+                'average the softmax of 30 passes with the masks on at test',
+                'True or False',
+                lambda value: True,
+            ),
+        ),
+        recipe=Recipe(lr=0.1, epochs=256, drop_after=(196, 224)),
+        original='swapout',
+        file_stem=lambda o: 'swapout_{}_{}_{}_{}_{}_{}_{}_{}'.format(
+            o['n_class'],
+            3,
+            _widths(o['k']),
+            (_blocks(o['depth']),) * 3,
+            (0.0, 0.5),
+            (0.0, 0.5),
+            o['stochastic_inference'],
+            4,
+        ),
+        weights=7147200,
+        article_millions=7.1,
+        paper_accuracy=95.24,
+        article_accuracy=95.34,
+        status='matches paper',
+    ),
+    Entry(
+        name='wide_resnet',
+        number=15,
+        date='2016-05-23',
+        paper='Wide Residual Networks',
+        arxiv='1605.07146',
+        row='WRN28-10',
+        model=WideResNet,
+        options=(
+            _depth_6n(28),
+            _whole('k', 10, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k')),
+        ),
+        recipe=Recipe(
+            lr=0.1, epochs=200, weight_decay=5e-4, drop_after=(60, 120, 160), divide_by=1, times=0.2
+        ),
+        original='wide_residual_net',
+        file_stem=lambda o: 'wide_residual_network_{}_{}_{}_{}'.format(
+            o['n_class'], 3, _widths(o['k']), (_blocks(o['depth']),) * 3
+        ),
+        weights=36202672,
+        article_millions=36.2,
+        paper_accuracy=96.0,
+        article_accuracy=95.76,
+        status='matches paper',
+    ),
+    Entry(
+        name='fractalnet',
+        number=16,
+        date='2016-05-24',
+        paper='FractalNet: Ultra-Deep Neural Networks without Residuals',
+        arxiv='1605.07648',
+        row='20 layers',
+        model=FractalNet,
+        recipe=Recipe(
+            lr=0.04, epochs=400, batch=100, drop_after=(200, 300, 350, 375), skip_dropped=True
+        ),
+        original='fractal_net',
+        file_stem=lambda o: 'fractal_net_{}'.format(o['n_class']),
+        weights=33704000,
+        article_millions=33.7,
+        paper_accuracy=95.41,
+        article_accuracy=93.77,
+        status='below paper',
+        top5_error='7.39 (FractalNet-34)',
+    ),
+    Entry(
+        name='weighted_resnet',
+        number=17,
+        date='2016-05-28',
+        paper='Weighted Residuals for Very Deep Networks',
+        arxiv='1605.08831',
+        row='WResNet-d (depth 1192)',
+        model=WeightedResNet,
+        options=(
+            _depth(
+                1192,
+                '6 n + 4 (10, 16, 22, ..., 1192, ...)',
+                lambda depth: depth >= 10 and depth % 6 == 4,
+                ('-n', '--N'),
+            ),
+            _K,
+        ),
+        recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), skip_dropped=True, alpha_lr=0.001),
+        original='weighted_residual_net',
+        file_stem=lambda o: 'residual_network_{}_{}_{}'.format(
+            o['n_class'], _widths(o['k']), ((o['depth'] - 4) // 6,) * 3
+        ),
+        weights=19138690,
+        article_millions=19.1,
+        paper_accuracy=95.3,
+        status='not verified',
+    ),
+    Entry(
+        name='ror',
+        number=18,
+        date='2016-08-09',
+        paper='Residual Networks of Residual Networks: Multilevel Residual Networks',
+        arxiv='1608.02908',
+        row='RoR-3-WRN58-4',
+        model=RoR,
+        options=(
+            _depth_6n(58),
+            _whole('k', 4, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k')),
+        ),
+        recipe=Recipe(lr=0.1, epochs=500, divide=8, drop_after=(250, 375), skip_dropped=True),
+        original='residual_networks_of_residual_networks',
+        file_stem=lambda o: 'resnet_of_resnet_{}_{}_{}_{}'.format(
+            o['n_class'], (_blocks(o['depth']),) * 3, _widths(o['k']), (1.0, 0.5)
+        ),
+        weights=13672640,
+        article_millions=13.6,
+        paper_accuracy=96.23,
+        status='not verified',
+        note="The original's own defaults are depth 40 and k 2: 2,258,016 weights.",
+    ),
+    Entry(
+        name='densenet',
+        number=19,
+        date='2016-08-25',
+        paper='Densely Connected Convolutional Networks',
+        arxiv='1608.06993',
+        row='k=24, depth=100',
+        model=DenseNet,
+        options=(
+            _depth(
+                40,
+                '3 n + 4 (7, 10, ..., 40, ..., 100, ...)',
+                lambda depth: depth >= 7 and depth % 3 == 1,
+                ('-depth', '--depth'),
+            ),
+            _whole(
+                'growth_rate',
+                12,
+                'channels that each layer adds',
+                ('-growth_rate', '--growth_rate'),
+            ),
+        ),
+        recipe=Recipe(lr=0.1, epochs=300, batch=64, drop_after=(150, 225)),
+        original='dense_net',
+        file_stem=lambda o: 'densenet_{}_{}_{}_{}'.format(
+            o['n_class'], 3, int((o['depth'] - 2) / 3.0), o['growth_rate']
+        ),
+        weights=1001616,
+        article_millions=27.0,
+        paper_accuracy=96.26,
+        paper_note='depth 100, growth rate 24',
+        article_accuracy=95.12,
+        article_note='depth 40, growth rate 12',
+        status='matches paper',
+        note="The article's 27.0 M are those of depth 100 and growth rate 24 (27,017,808).",
+    ),
+    Entry(
+        name='xception',
+        number=20,
+        date='2016-10-07',
+        paper='Xception: Deep Learning with Depthwise Separable Convolutions',
+        arxiv='1610.02357',
+        row='Xception',
+        model=Xception,
+        images=_huge_or_small,
+        options=(_SIZE,),
+        recipe=Recipe(
+            lr=0.045,
+            epochs=200,
+            weight_decay=1e-5,
+            drop_every=2,
+            divide_by=1,
+            times=0.94,
+            source='Sections 4.2 and 4.3 of the paper, for ImageNet: SGD with momentum 0.9, '
+            'rate 0.045 times 0.94 every two epochs, weight decay 1e-5, dropout '
+            '0.5. Epochs and batch are those of googlenet_v3.',
+        ),
+        status='not implemented',
+        top5_error='5.5 (single)',
+        note='The article never implemented it.',
+    ),
+    Entry(
+        name='pyramidnet',
+        number=21,
+        date='2016-10-10',
+        paper='Deep Pyramidal Residual Networks',
+        arxiv='1610.02915',
+        row='alpha=270 (depth 110)',
+        model=PyramidNet,
+        options=(
+            _depth_6n(110),
+            _whole('alpha', 270, 'channels that the blocks add in all', ('-alpha', '--alpha')),
+            _whole('initial_channel', 16, 'channels before the first block', ('-initC', '--initC')),
+        ),
+        recipe=Recipe(lr=0.5, epochs=300, drop_after=(150, 225)),
+        original='pyramidal_residual_networks',
+        file_stem=lambda o: 'pyramidal_resnet_{}_{}_{}_{}'.format(
+            o['n_class'], (_blocks(o['depth']),) * 3, o['initial_channel'], o['alpha']
+        ),
+        weights=28435669,
+        article_millions=28.4,
+        paper_accuracy=96.23,
+        article_accuracy=95.9,
+        status='matches paper',
+        top5_error='4.7 (alpha=450)',
+    ),
+    Entry(
+        name='nas',
+        number=22,
+        date='2016-11-05',
+        paper='Neural Architecture Search with Reinforcement Learning',
+        arxiv='1611.01578',
+        row='depth=49',
+        model=NAS,
+        options=(
+            Option(
+                'variant',
+                'original',
+                "whose connections: the original code's, or the paper's as far as they are known",
+                "'original' or 'paper'",
+                lambda variant: variant in ('original', 'paper'),
+            ),
+        ),
+        recipe=Recipe(lr=0.1, epochs=200, drop_after=(150, 175)),
+        original='neural_architecture_search_with_reinforcement_learning_appendix_a',
+        file_stem=lambda o: 'appndix_a_{}{}'.format(
+            o['n_class'], '' if o['variant'] == 'original' else '_' + o['variant']
+        ),
+        weights=4119708,
+        article_millions=32,
+        paper_accuracy=96.16,
+        paper_note='depth 49, 32 M weights',
+        article_accuracy=90.35,
+        article_note='Appendix A, 4.1 M weights',
+        status='below paper',
+        note="The article's 32 M are those of the paper's depth 49; it built Appendix A, 4.1 M.",
+    ),
+    Entry(
+        name='resnext',
+        number=23,
+        date='2016-11-16',
+        paper='Aggregated Residual Transformations for Deep Neural Networks',
+        arxiv='1611.05431',
+        row='ResNeXt-29, 16x64d',
+        model=ResNeXt,
+        options=(
+            _whole('C', 2, 'cardinality: number of paths', ('-C', '--C')),
+            _whole('d', 64, 'channels of a path in the first stage', ('-d', '--d')),
+            _whole(
+                'multiplier',
+                4,
+                'a block ends with d * multiplier channels (first stage)',
+                ('-multi', '--multi'),
+            ),
+        ),
+        recipe=Recipe(lr=0.1, epochs=300, batch=256, weight_decay=5e-4, drop_after=(150, 225)),
+        original='resnext',
+        file_stem=lambda o: 'ResNext_{}_{}'.format(o['n_class'], o['C']),
+        weights=8463104,
+        article_millions=68.3,
+        paper_accuracy=96.42,
+        paper_note='16x64d',
+        article_accuracy=95.72,
+        article_note='2x64d',
+        status='matches paper',
+        note="The article's 68.3 M are the paper's for 16x64d; the code has 67.585 M there.",
+    ),
+    Entry(
+        name='pyramidnet_sepdrop',
+        number=24,
+        date='2016-12-05',
+        paper='Deep Pyramidal Residual Networks with Separated Stochastic Depth',
+        arxiv='1612.01230',
+        row='depth=182, alpha=150',
+        model=PyramidNetSepDrop,
+        options=(
+            _depth_6n(182),
+            _whole('alpha', 150, 'channels that the blocks add in all', ('-alpha', '--alpha')),
+            _whole('initial_channel', 16, 'channels before the first block', ('-initC', '--initC')),
+        ),
+        recipe=Recipe(
+            lr=0.5,
+            epochs=300,
+            drop_after=(150, 225),
+            skip_dropped=True,
+            source="The paper's section 4. The original's optimizer is an unfinished "
+            'experiment with Adam that divides by zero.',
+        ),
+        original='pyramidal_residual_networks_with_separated_stochastic_depth',
+        file_stem=lambda o: 'pyramidal_resnet_{}_{}_{}_{}'.format(
+            o['n_class'], (_blocks(o['depth']),) * 3, o['initial_channel'], o['alpha']
+        ),
+        weights=16479517,
+        article_millions=16.5,
+        paper_accuracy=96.69,
+        status='not verified',
+    ),
+)
+
+ENTRIES = {row.name: row for row in _ROWS}

@@ -1,0 +1,227 @@
+"""The images that a network sees: resized, cropped, normalized and flipped, a batch at a time."""
+
+import collections
+import math
+import weakref
+
+import numpy as np
+from chainer import backend
+
+from chainer_zoo import jit
+from chainer_zoo.data import resample
+from chainer_zoo.errors import UserError
+
+SizeClass = collections.namedtuple('SizeClass', 'low high crop test')
+SizeClass.__doc__ = """Pixels a side.
+
+Training resizes to ``low``..``high`` (both included) and cuts out ``crop``; testing resizes to
+``test`` and cuts nothing out."""
+
+# The original's nutszebra_data_augmentation.py, classes DataAugmentationCifar10Normalize*.
+SIZE_CLASSES = {
+    'small': SizeClass(32, 36, 32, 32),
+    'big': SizeClass(128, 132, 128, 128),
+    'bigger': SizeClass(256, 512, 224, 384),
+    'huge': SizeClass(299, 512, 299, 406),
+}
+
+# Added to an image's variance, so that an almost even image is not blown up to pure noise.
+VARIANCE_FLOOR = 10.0
+
+# as the original: 'cubic' is bicubic again, so bicubic has probability 1/2
+_DRAWN_FROM = np.array(['nearest', 'bilinear', 'bicubic', 'bicubic'])
+
+Choices = collections.namedtuple('Choices', 'size interpolation top left flip')
+Choices.__doc__ = """What was drawn for each of B images, as arrays (B,).
+
+``size`` in pixels a side, ``interpolation`` a name of :mod:`chainer_zoo.data.resample`, ``top`` and
+``left`` corner of the crop in the resized image, ``flip`` whether it is mirrored."""
+
+
+class ImagePipeline:
+    """Prepares batches as one of the article's size classes asks.
+
+    Each image is stretched to 0..255, resized, in training cropped and flipped at random, and
+    normalized by its own mean and variance: ``(x - mean) / sqrt(variance + 10)``. There are no
+    statistics of a data set.
+
+    A batch stays where it is: NumPy arrays are worked on by the CPU, in the compiled loops of
+    :mod:`chainer_zoo.data.images_cpu`, CuPy arrays on their GPU, by products of matrices, as
+    NumPy arrays are where Numba cannot be used. The grey levels are the same, and those of the
+    original.
+
+    Source: the original's nutszebra_data_augmentation_image.py, as of March 2017.
+
+    Differences:
+        - All random choices come from the generator that is passed in. The original seeds its
+          generator anew from the operating system before each choice, so that no run repeats.
+
+    Args:
+        size_class (str): A key of ``SIZE_CLASSES``.
+        dtype: Type of the prepared images. They are rounded to float32 first.
+
+    Attributes:
+        sizes (SizeClass): Its numbers of pixels.
+    """
+
+    def __init__(self, size_class, dtype=np.float32):
+        if size_class not in SIZE_CLASSES:
+            raise UserError(
+                'unknown size class {!r}: it must be one of {}'.format(
+                    size_class, ', '.join(SIZE_CLASSES)
+                )
+            )
+        self.sizes = SIZE_CLASSES[size_class]
+        self.dtype = np.dtype(dtype)
+        self._batches = Batches()
+
+    def train(self, x, rng):
+        """Prepare images for training: see :meth:`draw` and :meth:`prepare`.
+
+        Args:
+            x (array): uint8 (B, 3, N, N).
+            rng (numpy.random.RandomState): Where the random choices come from.
+
+        Returns:
+            array: (B, 3, S, S) with S ``sizes.crop``, on the device of ``x``.
+        """
+        return self.prepare(x, self.draw(len(x), rng), self.sizes.crop)
+
+    def test(self, x):
+        """Prepare images for testing: bilinear, nothing cut out, nothing random.
+
+        Args:
+            x (array): uint8 (B, 3, N, N).
+
+        Returns:
+            array: (B, 3, S, S) with S ``sizes.test``, on the device of ``x``.
+        """
+        return self.prepare(x, self.whole(len(x)), self.sizes.test)
+
+    def whole(self, n):
+        """Return the choices for testing with ``n`` images: Choices, arrays (B,)."""
+        zeros = np.zeros(n, dtype=int)
+        return Choices(zeros + self.sizes.test, np.full(n, 'bilinear'), zeros, zeros, zeros)
+
+    def draw(self, n, rng):
+        """Draw the random choices for ``n`` images.
+
+        Size and corner are uniform with both ends included; an image is flipped half of the time.
+
+        Args:
+            n (int): B, the number of images.
+            rng (numpy.random.RandomState): It advances by the same steps whatever is drawn.
+
+        Returns:
+            Choices: Arrays (B,).
+        """
+        low, high, crop, _ = self.sizes
+        interpolation = rng.randint(0, len(_DRAWN_FROM), n)
+        size = rng.randint(low, high + 1, n)
+        top, left = (rng.random_sample((2, n)) * (size - crop + 1)).astype(int)
+        flip = rng.random_sample(n) < 0.5
+        return Choices(size, _DRAWN_FROM[interpolation], top, left, flip)
+
+    def prepare(self, x, choices, crop):
+        """Stretch, resize, crop, flip and normalize images.
+
+        Args:
+            x (array): uint8 (B, 3, N, N), NumPy or CuPy.
+            choices (Choices): What to do with each image.
+            crop (int): S, pixels a side to cut out.
+
+        Returns:
+            array: (B, 3, S, S) on the device of ``x``. Mean 0 and variance just below 1 for each.
+            On a CPU its memory serves for a later batch once nothing refers to it any more.
+
+        Raises:
+            ValueError: ``x`` are no such images, ``choices`` are not one for each, or a crop
+                reaches over the edge of a resized image.
+        """
+        if x.dtype != np.uint8 or x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3]:
+            raise ValueError(f'expected uint8 images (B, 3, N, N), got {x.dtype} {x.shape}')
+        xp = backend.get_array_module(x)
+        choices = Choices(*[np.asarray(choice) for choice in choices])
+        if any([choice.shape != (len(x),) for choice in choices]):
+            raise ValueError(f'expected one choice for each of {len(x)} images')
+        corners = np.array([choices.top, choices.left])
+        if (corners < 0).any() or (corners + crop > choices.size).any():
+            raise ValueError(f'a crop of {crop}x{crop} reaches over the edge of its image')
+        if xp is np:
+            out = self._batches((len(x), 3, crop, crop))
+        else:
+            out = xp.empty((len(x), 3, crop, crop), dtype=np.float32)
+        if len(x):
+            loops = jit.loops('chainer_zoo.data.images_cpu') if xp is np else None
+            if loops is not None:
+                loops.prepare(x, choices, VARIANCE_FLOOR, out)
+            else:
+                prepare_by_products(xp, x, choices, out)
+        return out.astype(self.dtype, copy=False)
+
+
+class Batches:
+    """Makes arrays for batches, in the memory of an earlier one that nobody refers to any more.
+
+    The operating system clears new memory when it is first written to, which takes half as long as
+    preparing the images does. At most one batch's memory is kept idle.
+    """
+
+    def __init__(self):
+        self._idle = collections.deque(maxlen=1)
+
+    def __call__(self, shape):
+        """Return a float32 array that is not filled yet."""
+        size = math.prod(shape)
+        if size == 0:
+            return np.empty(shape, dtype=np.float32)
+        try:
+            memory = self._idle.pop()
+        except IndexError:  # none, or another thread was quicker
+            memory = None
+        if memory is None or memory.size != size:
+            memory = np.empty(size, dtype=np.float32)
+        # Views of an array refer to it and keep it alive, unless it is a view of another array
+        # itself. This one is not, so it is gone when plain memory would be freed, and not before.
+        owner = np.frombuffer(memoryview(memory), dtype=np.float32)
+        weakref.finalize(owner, self._idle.append, memory).atexit = False
+        return owner.reshape(shape)
+
+
+def stretch(xp, x):
+    """Return uint8 ``x``, stretched to 0..255 by each image's own extremes; float64.
+
+    as the original: SciPy's imresize does this to any image that is not uint8, and the original
+    hands it float32. Dark or dull images gain contrast.
+    """
+    low = x.min(axis=(1, 2, 3), keepdims=True)
+    high = x.max(axis=(1, 2, 3), keepdims=True)
+    scale = (255 / xp.maximum(high - low, 1).astype(np.float64)).astype(np.float32)
+    return xp.floor((x - low) * scale + np.float32(0.5)).astype(np.float64)
+
+
+def prepare_by_products(xp, x, choices, out):
+    """Write the prepared ``x`` into ``out`` (B, 3, S, S), the whole batch at once.
+
+    Resizing is two products of matrices. In float64 sums of these whole numbers are exact, in
+    whatever order a library adds them up.
+    """
+    n, _, _, old = x.shape
+    crop = out.shape[3]
+    table, rows, columns = resample.table(old, crop, *choices)
+    weights = table.weights_on(backend.get_device_from_array(x))
+    rows, columns = [
+        weights[xp.asarray(i)] * 2.0**-resample.PRECISION_BITS for i in (rows, columns)
+    ]  # (B, S, N)
+    y = stretch(xp, x).reshape(n, 3 * old, old)
+    y = _levels(xp, xp.matmul(y, columns.transpose(0, 2, 1)))  # (B, 3 * N, S)
+    y = _levels(xp, xp.matmul(rows[:, None], y.reshape(n, 3, old, crop)))  # (B, 3, S, S)
+    y -= y.mean(axis=(1, 2, 3), keepdims=True)
+    variance = xp.square(y).mean(axis=(1, 2, 3), keepdims=True)
+    out[...] = y / xp.sqrt(variance + VARIANCE_FLOOR)
+
+
+def _levels(xp, y):
+    """Round ``y`` to whole grey levels of 0 to 255, in place."""
+    y += 0.5
+    return xp.clip(xp.floor(y, out=y), 0, 255, out=y)

@@ -1,0 +1,142 @@
+"""The gradient of a convolution's weights as products of matrices.
+
+Without AVX-512 oneDNN's own code for this gradient is slow, most of all while other programs use the
+memory, and its products of matrices are not. A kernel of one pixel needs one: gradients of the result by inputs, over
+all pixels. For a larger one the images get a border of zeros, row behind row. Then the pixel that
+a kernel's element meets lies at a fixed distance behind that of the result, so each element needs
+one product, too; those of a kernel's row are joined, because ``K`` pixels behind each other are one
+row of ``K C`` numbers. Rows that overlap are no matrix to oneDNN, so every K-th one is taken, K times.
+"""
+
+import numpy as np
+
+from chainer_zoo import threads
+from chainer_zoo.engines.cpu import library as dnnl
+from chainer_zoo.engines.cpu import memory
+from chainer_zoo.engines.cpu import primitive
+
+# Floats that are worked on at a time: they stay in the cache.
+_CHUNK = 1 << 20
+
+# Borders cost more than products gain where images are smaller than this.
+_LEAST = 24
+
+#: oneDNN's code that is slower.
+SLOW = 'jit_1x1:avx2', 'jit:avx2'
+
+
+def takes(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
+    """Return whether :func:`gradient` knows this convolution, and its images are large enough."""
+    kernel = w_shape[2]
+    return (
+        groups == 1
+        and w_shape[3] == kernel
+        and kernel % 2 == 1
+        and stride == (1, 1)
+        and x_shape[2:] == y_shape[2:]
+        and pad == (kernel // 2, kernel // 2)
+        and (kernel == 1 or dilate == (1, 1) and min(x_shape[2:]) >= _LEAST)
+    )
+
+
+def gradient(x, gy, w_shape, with_bias):
+    """Return the gradients of weights and bias, for stride 1 and a result of the input's size.
+
+    Args:
+        x (numpy.ndarray): float32 (B, C, H, W), channels last.
+        gy (numpy.ndarray): float32 (B, O, H, W), channels last, the gradient of the result.
+        w_shape (tuple of int): (O, C, K, K), K odd.
+        with_bias (bool): whether the gradient of the bias is wanted.
+
+    Returns:
+        tuple: float32 arrays of shape ``w_shape`` and (O,), the second None without bias.
+    """
+    b, c, h, w = x.shape
+    o, _, kernel, _ = w_shape
+    sums = np.zeros((kernel, o, kernel * c), np.float32)
+    gb = np.zeros((1, o), np.float32) if with_bias else None
+    count = -(-b * (h + kernel) * (w + kernel) * (c + o) // _CHUNK)
+    for part in threads.cut(b, count):
+        if kernel == 1:
+            xs = x[part].transpose(0, 2, 3, 1).reshape(-1, c)
+            gys = gy[part].transpose(0, 2, 3, 1).reshape(-1, o)
+        else:
+            xs, gys = _bordered(x[part], gy[part], kernel)
+        run = _product(len(gys) // kernel, kernel, o, c)
+        for i in range(kernel):
+            for first in range(kernel):
+                run.run(gys[first:], xs[i * (w + kernel // 2) + first :], sums[i])
+        if with_bias:
+            _total(gys.shape).run(np.ones((1, len(gys)), np.float32), gys, gb)
+    gW = memory.empty(w_shape)
+    gW[...] = sums.reshape(kernel, o, kernel, c).transpose(1, 3, 0, 2)
+    return gW, gb[0] if with_bias else None
+
+
+def _bordered(x, gy, kernel):
+    """Return pixels and gradients as matrices with a row for each pixel, borders of zeros between.
+
+    Behind each row of an image there is half a kernel of zeros, and behind each image that many
+    rows. So there is before the first pixel, and behind the last.
+    """
+    b, c, h, w = x.shape
+    half = kernel // 2
+    n = b * (h + half) * (w + half)
+    rows = -(-n // kernel) * kernel
+    around = half * (w + half) + half
+    xs = _spread(x, around, around + rows - n, half)
+    return xs, _spread(gy, 0, rows - n, half)
+
+
+def _spread(x, before, behind, half):
+    """Return ``x`` with borders, as a matrix with ``before`` and ``behind`` rows of zeros around."""
+    b, c, h, w = x.shape
+    n = b * (h + half) * (w + half)
+    y = memory.empty((before + n + behind, c))
+    y[:before] = 0
+    y[before + n :] = 0
+    inner = y[before : before + n].reshape(b, h + half, w + half, c)
+    inner[:, h:] = 0
+    inner[:, :, w:] = 0
+    strides = (h + half) * (w + half) * c, 1, (w + half) * c, c
+    primitive.cached(
+        ('spread', x.shape, half),
+        lambda: primitive.reorder(
+            primitive.channels_last(x.shape), primitive.strided(x.shape, strides)
+        ),
+    ).run(x, inner)
+    return y
+
+
+def _product(rows, kernel, o, c):
+    """Return the primitive that adds a product over every ``kernel``-th row."""
+
+    def build():
+        gy = primitive.strided((o, rows), (1, kernel * o))
+        x = primitive.contiguous((rows, kernel * c))
+        return _sum_of_products(gy, x, primitive.contiguous((o, kernel * c)))
+
+    return primitive.cached(('weights as product', rows, kernel, o, c), build)
+
+
+def _total(shape):
+    """Return the primitive that adds all rows of a matrix of ``shape``."""
+    rows, o = shape
+    return primitive.cached(
+        ('sum of rows', shape),
+        lambda: _sum_of_products(
+            primitive.contiguous((1, rows)),
+            primitive.contiguous(shape),
+            primitive.contiguous((1, o)),
+        ),
+    )
+
+
+def _sum_of_products(a, b, y):
+    return primitive.Primitive(
+        'product for the gradient of weights',
+        'dnnl_matmul_primitive_desc_create',
+        (primitive.context().engine, a, b, None, y),
+        list(zip((dnnl.ARG_SRC, dnnl.ARG_WEIGHTS, dnnl.ARG_DST), (a, b, y))),
+        [primitive.SUM],
+    )

@@ -1,0 +1,123 @@
+"""Compiled loops, and oneDNN's products of matrices in them, on the threads of OpenMP.
+
+These threads are there already, for oneDNN. Threads of our own would have to share the processors
+with them: after their work they look out for more, for some milliseconds.
+
+What runs on them are the callbacks of :mod:`chainer_zoo.engines.cpu.loops`.
+"""
+
+import ctypes
+import functools
+import warnings
+
+import numpy as np
+
+from chainer_zoo import jit
+from chainer_zoo.engines.cpu import library as dnnl
+from chainer_zoo.engines.cpu import memory
+from chainer_zoo.engines.cpu import primitive
+
+NOTHING = np.empty(0, np.float32)
+NO_IMAGES = np.empty((0, 0, 0, 0), np.float32)
+
+_OPENMP = 'GOMP_parallel', 'omp_get_max_threads', 'omp_get_num_threads', 'omp_get_thread_num'
+_MOST_AXES = 4
+
+#: Floats between rows of scratch memory, so that these do not start at addresses that a cache maps
+#: to one place.
+GAP = 32
+
+
+def loops():
+    """Return the module of the compiled loops, or None where Numba cannot be used."""
+    return jit.loops('chainer_zoo.engines.cpu.loops')
+
+
+@functools.cache
+def are_possible():
+    """Return whether Numba compiles the loops, and OpenMP has functions of the names of GNU's."""
+    library = primitive.context().library
+    if not all([hasattr(library, name) for name in _OPENMP]):
+        return False
+    try:
+        return loops() is not None
+    except Exception as error:  # whatever an untried version of Numba or LLVM raises
+        warnings.warn(
+            'convolutions take up to twice as long, and batch normalization loses a '
+            f'digit, as Numba does not compile their loops: {error}'
+        )
+        return False
+
+
+def thread_limit():
+    """Return how many threads run a callback at most (int)."""
+    return primitive.context().library.omp_get_max_threads()
+
+
+def pixels(x):
+    """Return a channels-last array (B, C, H, W), or some channels of one, as (B, H, W, C)."""
+    return x.transpose(0, 2, 3, 1)
+
+
+def can_follow(then):
+    """Return whether what follows a convolution can be done here: ReLU, a sum, ReLU or less."""
+    kinds = [step is primitive.RELU for step in then]
+    return kinds in ([], [True], [False], [True, False], [False, True], [True, False, True])
+
+
+def parsed(then):
+    """Return what follows as callbacks take it.
+
+    Args:
+        then (sequence): as :func:`chainer_zoo.engines.cpu.convolution.forward` takes it, see
+            :func:`can_follow`. Arrays are channels last.
+
+    Returns:
+        tuple: whether ReLU comes first; what is added then, (B, H, W, O) or nothing; whether ReLU
+        comes last.
+    """
+    if not can_follow(then):
+        raise ValueError(f'no loop does all that follows: {then}')
+    then = list(then)
+    relu = bool(then) and then[0] is primitive.RELU
+    rest = then[relu:]
+    return relu, pixels(rest[0]) if rest else NO_IMAGES, len(rest) == 2
+
+
+def run(name, callback, arrays, numbers):
+    """Run a callback on every thread.
+
+    Args:
+        name (str): what it computes, where an error has to say so.
+        callback (str): the name of one of :mod:`chainer_zoo.engines.cpu.loops`.
+        arrays (sequence of numpy.ndarray): float32, C-ordered, of up to 4 axes. Of those with 4,
+            images (B, H, W, C), the channels may be some of an array with more.
+        numbers (sequence of int): whole numbers.
+
+    Raises:
+        OneDNNError: oneDNN has refused a product.
+    """
+    address = getattr(loops(), callback).address
+    table = np.array([(a.ctypes.data,) + _extent(a) for a in arrays], np.int64)
+    numbers = np.array((0,) + tuple(numbers), np.int64)
+    call = np.array(
+        [(table.ctypes.data, len(table), numbers.ctypes.data, len(numbers))], loops().CALL
+    )
+    library = primitive.context().library
+    with primitive.counted(name):
+        library.GOMP_parallel(
+            ctypes.c_void_p(address), ctypes.c_void_p(call.ctypes.data), thread_limit(), 0
+        )
+    dnnl.check(
+        int(numbers[0]),
+        lambda: '{} of {}'.format(
+            name, ', '.join([str(array.shape) for array in arrays if array.size])
+        ),
+    )
+
+
+def _extent(array):
+    """Return the 4 numbers that tell where its elements lie (tuple of int)."""
+    if array.ndim < _MOST_AXES:
+        return array.shape + (1,) * (_MOST_AXES - array.ndim)
+    return array.shape[:-1] + (memory.pitch(array.transpose(0, 3, 1, 2)),)

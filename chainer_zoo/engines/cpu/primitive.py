@@ -1,0 +1,401 @@
+"""Compiled primitives: built once per shape, kept per thread, run on arrays.
+
+A primitive belongs to the thread that built it, together with its memory objects and its scratch
+memory, so two threads never share anything that changes. oneDNN has its own cache of generated
+code behind this one, which threads do share.
+"""
+
+import collections
+import contextlib
+import ctypes
+import threading
+import time
+
+import numpy as np
+
+from chainer_zoo.engines.cpu import library as dnnl
+
+CACHE_SIZE = 2048  # primitives a thread keeps; the oldest goes first
+
+# What a primitive may do to its result before it is stored; also an array, by its MemoryDesc.
+SUM = 'sum'  # onto what lies there
+RELU = dnnl.ELTWISE_RELU, 0, 0  # so, any function of single elements: algorithm, alpha, beta
+
+# Where an array object has the address of its first element: NumPy's C interface lets it follow
+# what every Python object begins with. `__array_interface__` tells it too, but makes a dict for
+# each of the thousands of arrays of a training step.
+_DATA = object.__basicsize__
+_at = ctypes.c_void_p.from_address
+
+
+def pointer(array):
+    """Return the address of an array's first element as the library takes it (c_void_p)."""
+    return _at(id(array) + _DATA)
+
+
+_state = {'library': None, 'engine': None}
+_lock = threading.RLock()
+
+
+def start():
+    """Load the library and create the engine, once.
+
+    Raises:
+        OSError: the library cannot be loaded (see :func:`chainer_zoo.engines.cpu.library.load`).
+        OneDNNError: it cannot make a CPU engine.
+    """
+    with _lock:
+        if _state['library'] is None:
+            library = dnnl.load()
+            engine = ctypes.c_void_p()
+            dnnl.check(library.dnnl_engine_create(ctypes.byref(engine), dnnl.CPU, 0), 'CPU engine')
+            _state['engine'] = engine
+            _state['library'] = library
+
+
+def run_single_threaded():
+    """Make OpenMP use one thread in this process from now on, and replace what a fork broke."""
+    global _context, _lock
+    _context = None  # its primitives have the parent's number of threads built in
+    _lock = threading.RLock()  # another thread of the parent may have held it
+    if _state['library'] is not None:
+        _state['library'].omp_set_num_threads(1)  # libgomp's, on which the library depends
+
+
+class _Context(threading.local):
+    """What one thread needs to run primitives: a stream, its primitives, scratch memory."""
+
+    def __init__(self):
+        start()
+        self.library = _state['library']
+        self.engine = _state['engine']
+        self.stream = ctypes.c_void_p()
+        dnnl.check(
+            self.library.dnnl_stream_create(
+                ctypes.byref(self.stream), self.engine, dnnl.STREAM_IN_ORDER
+            ),
+            'stream',
+        )
+        self.primitives = {}
+        self._scratch = None
+        self._scratch_size = self._scratch_start = 0
+        self.kept = {}  # of chainer_zoo.engines.cpu.weights
+        self.kept_bytes = 0
+        self.timed = None  # what :func:`timed` adds up
+
+    def scratch_address(self, size):
+        """Return the address of at least ``size`` bytes (int), the same for every primitive."""
+        if self._scratch_size < size:
+            self._scratch = np.empty(size + 64, np.uint8)
+            self._scratch_size = size
+            self._scratch_start = (self._scratch.ctypes.data + 63) & ~63
+        return self._scratch_start
+
+
+_context = None
+
+
+def context():
+    """Return this thread's context."""
+    global _context
+    if _context is None:
+        start()
+        with _lock:
+            if _context is None:
+                _context = _Context()
+    return _context
+
+
+def forget_kept():
+    """Free what :mod:`chainer_zoo.engines.cpu.weights` keeps for this thread."""
+    if _context is not None:  # else the library was never needed, and may not be there
+        _context.kept.clear()
+        _context.kept_bytes = 0
+
+
+def cached(key, build):
+    """Return what this thread keeps under ``key`` (hashable), or ``build()`` and keep that."""
+    primitives = context().primitives
+    found = primitives.get(key)
+    if found is None:
+        found = primitives[key] = build()
+        if len(primitives) > CACHE_SIZE:
+            del primitives[next(iter(primitives))]
+    return found
+
+
+class MemoryDesc:
+    """A memory descriptor: shape, type and layout of an array, without the array.
+
+    Args:
+        handle (ctypes.c_void_p): the library's object, which this one then owns.
+
+    Attributes:
+        size (int): bytes, padding included.
+    """
+
+    def __init__(self, handle):
+        self.handle = handle
+        self.size = _state['library'].dnnl_memory_desc_get_size(handle)
+
+    def __del__(self):
+        if self.handle and _state is not None:
+            _state['library'].dnnl_memory_desc_destroy(self.handle)
+
+    def __eq__(self, other):
+        return bool(_state['library'].dnnl_memory_desc_equal(self.handle, other.handle))
+
+    __hash__ = None
+
+
+def dims(values):
+    """Return ``values`` (ints) as the library's dnnl_dims_t."""
+    return dnnl.Dims(*values)
+
+
+def strided(shape, strides):
+    """Describe a float32 array of ``shape`` whose ``strides`` count elements."""
+    handle = ctypes.c_void_p()
+    dnnl.check(
+        context().library.dnnl_memory_desc_create_with_strides(
+            ctypes.byref(handle), len(shape), dims(shape), dnnl.FLOAT32, dims(strides)
+        ),
+        lambda: f'descriptor of shape {shape} and strides {strides}',
+    )
+    return MemoryDesc(handle)
+
+
+def contiguous(shape):
+    """Describe a float32 array in C order."""
+    strides = [1] * len(shape)
+    for i in range(len(shape) - 2, -1, -1):
+        strides[i] = strides[i + 1] * max(shape[i + 1], 1)
+    return strided(shape, strides)
+
+
+def channels_last(shape):
+    """Describe a float32 array of shape (B, C, H, W) that lies in memory as (B, H, W, C)."""
+    b, c, h, w = shape
+    return strided(shape, (h * w * c, 1, w * c, c))
+
+
+def any_layout(shape):
+    """Describe a float32 array whose layout the primitive may choose."""
+    handle = ctypes.c_void_p()
+    dnnl.check(
+        context().library.dnnl_memory_desc_create_with_tag(
+            ctypes.byref(handle), len(shape), dims(shape), dnnl.FLOAT32, dnnl.TAG_ANY
+        ),
+        lambda: f'descriptor of shape {shape}',
+    )
+    return MemoryDesc(handle)
+
+
+class Primitive:
+    """A primitive that is ready to run.
+
+    Args:
+        name (str): what to call it, and the shapes, where an error has to say so.
+        function (str): the library's function that makes its descriptor.
+        values (tuple): the arguments of that function after the descriptor, without the
+            attributes; a :class:`MemoryDesc` stands for its handle.
+        arguments (list of (int, MemoryDesc or int)): the arrays it takes, in the order in which
+            :meth:`run` gets them: the library's number of the argument, and its descriptor, or
+            the query that asks the primitive which layout it has chosen.
+        post_ops (sequence): what happens to the result before it is stored, in this order:
+            ``SUM``, a tuple such as ``RELU``, or the :class:`MemoryDesc` of an array that is
+            added. Such arrays come behind ``arguments``.
+
+    Raises:
+        OneDNNError: the library refuses. ``status`` says whether it lacks an implementation.
+    """
+
+    def __init__(self, name, function, values, arguments, post_ops=()):
+        self._primitive = None
+        self._memories = []
+        self.name = name
+        self.kind = function[len('dnnl_') : -len('_primitive_desc_create')].replace('_', ' ')
+        here = self._context = context()  # of the thread that it belongs to
+        library = self._library = here.library
+        self._stream = here.stream
+        attributes = ctypes.c_void_p()
+        dnnl.check(library.dnnl_primitive_attr_create(ctypes.byref(attributes)), name)
+        descriptor = ctypes.c_void_p()
+        try:
+            dnnl.check(
+                library.dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl.SCRATCHPAD_USER),
+                name,
+            )
+            if post_ops:
+                self._append(attributes, post_ops)
+            values = [
+                v.handle
+                if isinstance(v, MemoryDesc)
+                else v.descriptor
+                if isinstance(v, Primitive)
+                else v
+                for v in values
+            ]
+            dnnl.check(
+                getattr(library, function)(ctypes.byref(descriptor), *(values + [attributes])), name
+            )
+        finally:
+            library.dnnl_primitive_attr_destroy(attributes)
+        self.descriptor = descriptor
+        self.implementation = dnnl.implementation(library, descriptor)
+        primitive = ctypes.c_void_p()
+        dnnl.check(library.dnnl_primitive_create(ctypes.byref(primitive), descriptor), name)
+        self._primitive = primitive
+
+        arguments = arguments + [
+            ((i + 1) * dnnl.ARG_POST_OP | dnnl.ARG_SRC_1, added)
+            for i, added in enumerate(post_ops)
+            if isinstance(added, MemoryDesc)
+        ]
+        self.layouts = [
+            layout if isinstance(layout, MemoryDesc) else self.query(layout)
+            for _, layout in arguments
+        ]
+        scratch = self.query(dnnl.QUERY_SCRATCHPAD)
+        self._scratch_size = scratch.size if scratch is not None else 0
+        numbers = [number for number, _ in arguments]
+        layouts = list(self.layouts)
+        if self._scratch_size:
+            numbers.append(dnnl.ARG_SCRATCHPAD)
+            layouts.append(scratch)
+        self._exec_args = (dnnl.ExecArg * len(numbers))()
+        for i, (number, layout) in enumerate(zip(numbers, layouts)):
+            memory = ctypes.c_void_p()
+            dnnl.check(
+                library.dnnl_memory_create(ctypes.byref(memory), layout.handle, here.engine, None),
+                name,
+            )
+            self._memories.append(memory)
+            self._exec_args[i].arg = number
+            self._exec_args[i].memory = memory
+        self._set = library.dnnl_memory_set_data_handle
+        self._execute = library.dnnl_primitive_execute
+
+    def __del__(self):
+        if _state is None:  # the interpreter is going down
+            return
+        library = self._library
+        for memory in self._memories:
+            library.dnnl_memory_destroy(memory)
+        if self._primitive:
+            library.dnnl_primitive_destroy(self._primitive)
+            library.dnnl_primitive_desc_destroy(self.descriptor)
+
+    def _append(self, attributes, post_ops):
+        library = self._library
+        operations = ctypes.c_void_p()
+        dnnl.check(library.dnnl_post_ops_create(ctypes.byref(operations)), self.name)
+        try:
+            for post_op in post_ops:
+                if isinstance(post_op, MemoryDesc):
+                    status = library.dnnl_post_ops_append_binary(
+                        operations, dnnl.BINARY_ADD, post_op.handle
+                    )
+                elif post_op == SUM:
+                    status = library.dnnl_post_ops_append_sum(operations, 1, 0, dnnl.UNDEFINED)
+                else:
+                    status = library.dnnl_post_ops_append_eltwise(operations, *post_op)
+                dnnl.check(status, self.name)
+            dnnl.check(library.dnnl_primitive_attr_set_post_ops(attributes, operations), self.name)
+        finally:
+            library.dnnl_post_ops_destroy(operations)
+
+    def query(self, what):
+        """Return the :class:`MemoryDesc` of one of its arguments, or None if it has none."""
+        handle = ctypes.c_void_p()
+        status = self._library.dnnl_primitive_desc_query(
+            self.descriptor, what, 0, ctypes.byref(handle)
+        )
+        if status or not handle.value:
+            return None
+        copy = ctypes.c_void_p()
+        dnnl.check(self._library.dnnl_memory_desc_clone(ctypes.byref(copy), handle), self.name)
+        return MemoryDesc(copy)
+
+    def run(self, *arrays):
+        """Run it on ``arrays`` (numpy.ndarray), in the order of ``arguments``.
+
+        The caller has checked that shapes and layouts fit.
+
+        Raises:
+            OneDNNError: the library reports a failure.
+        """
+        memories = self._memories
+        set_handle = self._set
+        i = 0
+        for array in arrays:
+            status = set_handle(memories[i], _at(id(array) + _DATA))
+            if status:
+                dnnl.check(status, self.name)
+            i += 1
+        if self._scratch_size:
+            set_handle(memories[i], self._context.scratch_address(self._scratch_size))
+            i += 1
+        status = self._execute(self._primitive, self._stream, i, self._exec_args)
+        if status:
+            dnnl.check(status, self.name)
+
+
+@contextlib.contextmanager
+def timed():
+    """Time every primitive that this thread runs during a ``with`` block.
+
+    Yields:
+        collections.Counter: seconds, by the library's name for what runs, or ours for what is
+        :func:`counted`.
+    """
+    seconds = context().timed = collections.Counter()
+    run = Primitive.run
+
+    def timing(self, *arrays):
+        with counted(self.kind, self._context):
+            run(self, *arrays)
+
+    Primitive.run = timing  # so that `run` does not ask, thousands of times a step
+    try:
+        yield seconds
+    finally:
+        Primitive.run = run
+        context().timed = None
+
+
+@contextlib.contextmanager
+def counted(kind, here=None):
+    """Have :func:`timed` count a ``with`` block as one primitive, whatever runs in it.
+
+    Args:
+        kind (str): what to call it.
+        here (_Context): this thread's.
+    """
+    here = here or context()
+    seconds, here.timed = here.timed, None
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        if seconds is not None:
+            seconds[kind] += time.perf_counter() - start
+            here.timed = seconds
+
+
+def reorder(source, target, post_ops=()):
+    """Return the primitive that copies an array from one layout into another.
+
+    Args:
+        source (MemoryDesc): layout of the array that is read.
+        target (MemoryDesc): layout of the array that is written.
+        post_ops (sequence): as :class:`Primitive` takes them.
+    """
+    engine = context().engine
+    return Primitive(
+        'reorder',
+        'dnnl_reorder_primitive_desc_create',
+        (source, engine, target, engine),
+        [(dnnl.ARG_SRC, source), (dnnl.ARG_DST, target)],
+        post_ops,
+    )

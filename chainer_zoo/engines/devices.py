@@ -1,0 +1,109 @@
+"""Where to compute."""
+
+import warnings
+
+import chainer
+from chainer.backends import cuda
+
+from chainer_zoo.engines.cpu import CPU
+from chainer_zoo.engines.gpu import GPU
+from chainer_zoo.engines.gpu import library
+from chainer_zoo.errors import UserError
+
+
+def must_exist(gpu):
+    """Check that there is a GPU of a number, without starting to use it.
+
+    Args:
+        gpu (int): from 0 on.
+
+    Raises:
+        UserError: there is no such GPU, or none that CuPy and Chainer can use.
+    """
+    try:
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except ImportError as e:
+        raise UserError(
+            f'-g {gpu}: CuPy is not installed; python -m chainer_zoo doctor says how, '
+            '-g -1 computes on the CPU'
+        ) from e
+    except Exception as e:  # CuPy's own error classes differ between its versions
+        raise UserError(
+            f'-g {gpu}: no GPU can be used ({str(e).splitlines()[0]}); -g -1 computes on the CPU'
+        ) from e
+    if gpu >= count:
+        raise UserError(f'-g {gpu}: there are {count} GPUs, numbered from 0')
+    if not cuda.available:
+        raise UserError(
+            f'-g {gpu}: CuPy lacks a library of CUDA ({str(cuda._resolution_error).splitlines()[0]}); python -m chainer_zoo doctor '
+            'says what helps'
+        )
+
+
+def memory(gpu):
+    """Return a GPU's memory in bytes."""
+    return cuda.cupy.cuda.runtime.getDeviceProperties(gpu)['totalGlobalMem']
+
+
+def find(gpu):
+    """Return the device of a number.
+
+    Args:
+        gpu (int): -1 for the CPU, else the number of a GPU.
+
+    Returns:
+        chainer.backend.Device: made current.
+
+    Raises:
+        UserError: there is no such GPU.
+    """
+    if gpu >= 0:
+        must_exist(gpu)
+    device = chainer.get_device('@numpy' if gpu < 0 else f'@cupy:{gpu}')
+    device.use()
+    return device
+
+
+def prepare_gpu():
+    """Let cuDNN try its ways to compute a convolution, and take the fastest.
+
+    It tries them once for each shape. They sum in different orders, so two runs may differ in the
+    last digits; the noise does not.
+    """
+    chainer.global_config.autotune = True
+    cuda.set_max_workspace_size(library.WORKSPACE)
+    # In mixed precision, a warning for each shape that float16 does not make faster.
+    warnings.filterwarnings('ignore', 'Tensor Core mode is set but')
+    if not cuda.cudnn_enabled:
+        GPU.say_why_not()
+
+
+def choose_engine(cpu, gpu):
+    """Switch on what computes, and return its name.
+
+    Args:
+        cpu (str): ``auto``, ``onednn`` or ``numpy``.
+        gpu (int): -1 for the CPU, else the number of a GPU.
+
+    Returns:
+        str: ``cupy``, ``onednn`` or ``numpy``.
+
+    Raises:
+        UserError: oneDNN is asked for and does not load.
+    """
+    if gpu >= 0:
+        prepare_gpu()
+        return 'cupy'
+    if cpu == 'numpy':
+        CPU.disable()
+        return 'numpy'
+    reason = CPU.why_not()
+    if reason is None:
+        CPU.enable()
+        return 'onednn'
+    if cpu == 'onednn':
+        raise UserError(f'--cpu onednn: {reason}')
+    print(f"computing with Chainer's own CPU code: {reason}")
+    return 'numpy'

@@ -1,0 +1,120 @@
+"""The profile of a training step."""
+
+import chainer
+import numpy as np
+import pytest
+
+import chainer_zoo
+from chainer_zoo import engines
+from chainer_zoo.commands import main
+from chainer_zoo.report import profiling
+
+
+def found(on):
+    model = chainer_zoo.build('resnet', depth=8)
+    optimizer = chainer.optimizers.MomentumSGD(0.01).setup(model)
+    x = np.random.RandomState(0).uniform(-1, 1, (4, 3, 32, 32)).astype(np.float32)
+    with engines.CPU.using(on):
+        return profiling.profile(model, optimizer, x, np.arange(4, dtype=np.int32), steps=1)
+
+
+def test_every_convolution_is_seen_forward_and_backward():
+    rows = {row.function: row for row in found(False).rows}
+    assert rows['Convolution2DFunction'].calls == rows['Convolution2DGradW'].calls == 8
+    assert rows['Deconvolution2DFunction'].calls == 7  # images want no gradient
+    assert {row.where for row in rows.values()} == {'Chainer'}
+
+
+def test_functions_take_no_longer_than_the_step():
+    result = found(False)
+    assert 0 < sum(row.seconds for row in result.rows) <= result.forward + result.backward
+
+
+@pytest.mark.skipif(not engines.CPU.is_available(), reason='oneDNN does not load')
+def test_it_says_what_onednn_computed():
+    rows = {row.function: row for row in found(True).rows}
+    assert rows['Convolution2D'].where == rows['Sequence'].where == 'oneDNN'
+    assert rows['SoftmaxCrossEntropy'].where == 'Chainer'
+
+
+@pytest.mark.skipif(not engines.CPU.is_available(), reason='oneDNN does not load')
+def test_the_stages_of_a_sequence_are_rows():
+    rows = {row.function: row for row in found(True).rows}
+    # six convolutions in blocks, one ahead of them and one behind
+    assert rows['Convolution2D'].calls == rows['gradient of Convolution2D'].calls == 8
+    assert rows['Sequence'].calls == rows['SequenceGrad'].calls >= 3
+
+
+@pytest.mark.skipif(not engines.CPU.is_available(), reason='oneDNN does not load')
+def test_what_runs_inside_onednn_is_found_and_no_more_than_the_step():
+    model = chainer_zoo.build('resnet', depth=8)
+    x = np.random.RandomState(0).uniform(-1, 1, (4, 3, 32, 32)).astype(np.float32)
+
+    def step():
+        model.cleargrads()
+        chainer.functions.sum(model(x)).backward()
+
+    with engines.CPU.using(True):
+        step()
+        seconds, kinds = profiling.inside(step, 2)
+    assert {
+        'convolution forward',
+        'convolution backward data',
+        'convolution backward weights',
+        'batch normalization backward',
+    } <= set(kinds)
+    assert min(kinds.values()) > 0 and sum(kinds.values()) < seconds
+    with engines.CPU.using(False):
+        assert not profiling.inside(step, 1)[1]
+
+
+@pytest.mark.skipif(not engines.CPU.is_available(), reason='oneDNN does not load')
+def test_the_command_says_what_runs_inside_onednn(capsys):
+    assert (
+        main(
+            [
+                'profile',
+                '--model',
+                'resnet',
+                '--option',
+                'depth=8',
+                '--batch',
+                '2',
+                '--steps',
+                '1',
+                '--cpu',
+                'onednn',
+            ]
+        )
+        == 0
+    )
+    lines = {line.split('  ')[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines['convolution backward weights'].endswith('0.00   0.0%')  # of an evaluation
+    assert '(Python, NumPy, Chainer)' in lines
+
+
+def test_the_command_prints_a_table(capsys):
+    assert (
+        main(
+            [
+                'profile',
+                '--model',
+                'resnet',
+                '--option',
+                'depth=8',
+                '--batch',
+                '2',
+                '--steps',
+                '1',
+                '--cpu',
+                'numpy',
+            ]
+        )
+        == 0
+    )
+    assert 'Convolution2DFunction' in capsys.readouterr().out
+
+
+def test_an_unknown_option_is_one_line(capsys):
+    assert main(['profile', '--model', 'resnet', '--option', 'depht=8']) == 2
+    assert 'depth' in capsys.readouterr().err

@@ -1,0 +1,342 @@
+"""3x3 convolutions by Winograd's rule are Chainer's, and as exact as oneDNN's own."""
+
+import warnings
+
+import chainer
+import chainer.functions as F
+import engine_checks as engine
+import numpy as np
+import pytest
+from hypothesis import assume
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from chainer_zoo import jit
+
+pytest.importorskip('numba')
+
+RELU = 'ReLU'
+SHAPES = [  # B, C, H, W, O, padding
+    (1, 1, 1, 1, 1, (1, 1)),
+    (1, 1, 3, 3, 1, (0, 0)),
+    (2, 3, 6, 8, 5, (1, 1)),
+    (3, 5, 7, 5, 2, (1, 1)),
+    (2, 17, 9, 4, 3, (0, 1)),
+    (1, 2, 5, 6, 9, (2, 2)),
+    (2, 4, 3, 8, 4, (2, 0)),
+    (5, 8, 2, 2, 16, (1, 1)),
+]
+
+
+@pytest.fixture
+def winograd():
+    from chainer_zoo.engines.cpu.convolution import winograd
+
+    return winograd
+
+
+@pytest.fixture
+def openmp():
+    from chainer_zoo.engines.cpu import openmp
+
+    return openmp
+
+
+def channels_last(x):
+    return engine.layout(x, 'channels last')
+
+
+def arrays(b, c, h, w, o, pad, seed=0):
+    """Return x, weights, bias and the gradient of the result."""
+    rng = np.random.RandomState(seed)
+    shapes = (b, c, h, w), (o, c, 3, 3), (o,), (b, o, h + 2 * pad[0] - 2, w + 2 * pad[1] - 2)
+    x, W, bias, gy = [rng.standard_normal(shape).astype('f') for shape in shapes]
+    return channels_last(x), W, bias, channels_last(gy)
+
+
+def expected(x, W, b, gy, pad):
+    """Return Chainer's result and gradients of x, weights and bias, in float64."""
+    x, W, b = [chainer.Variable(a.astype('d')) for a in (x, W, b)]
+    y = F.convolution_2d(x, W, b, pad=pad)
+    y.grad = gy.astype('d')
+    y.backward()
+    return y.array, x.grad, W.grad, b.grad
+
+
+def back(pad):
+    return 2 - pad[0], 2 - pad[1]
+
+
+def close(found, wanted):
+    assert found.dtype == np.float32 and found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=3e-6 * max(1, abs(wanted).max()))
+
+
+@pytest.mark.parametrize('tiles', [1, 5, 256])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_it_is_chainers_convolution(shape, tiles, winograd, unfilled, monkeypatch):
+    monkeypatch.setattr(winograd, '_TILES', tiles)
+    x, W, b, gy = arrays(*shape)
+    y, gx, gW, gb = expected(x, W, b, gy, shape[-1])
+    close(winograd.forward(x, W, b, y.shape[2:], shape[-1]), y)
+    close(winograd.forward(x, W, None, y.shape[2:], shape[-1]), y - b[:, None, None])
+    close(winograd.forward(gy, W, None, x.shape[2:], back(shape[-1]), turned=True), gx)
+    found, found_b = winograd.gradient(x, gy, shape[-1], True)
+    close(found, gW)
+    close(found_b, gb)
+    found, nothing = winograd.gradient(x, gy, shape[-1], False)
+    close(found, gW)
+    assert nothing is None
+
+
+@pytest.mark.parametrize(
+    'kinds', [(), (RELU,), ('x',), (RELU, 'x'), ('x', RELU), (RELU, 'x', RELU)], ids=str
+)
+def test_what_follows_is_done_before_the_result_is_stored(kinds, winograd, openmp):
+    from chainer_zoo.engines.cpu import primitive
+
+    x, W, b, added = arrays(2, 6, 7, 6, 4, (1, 1))
+    y = expected(x, W, b, added, (1, 1))[0]
+    for kind in kinds:
+        y = np.maximum(y, 0) if kind == RELU else y + added
+    then = [primitive.RELU if kind == RELU else added for kind in kinds]
+    assert openmp.can_follow(then)
+    close(winograd.forward(x, W, b, y.shape[2:], (1, 1), then), y)
+
+
+def test_what_it_cannot_do_afterwards_it_does_not_take(openmp):
+    from chainer_zoo.engines.cpu import primitive
+
+    x = np.zeros((1, 1, 1, 1), np.float32)
+    assert not openmp.can_follow([x, x])
+    assert not openmp.can_follow([primitive.RELU, x, primitive.RELU, x])
+    with pytest.raises(ValueError, match='no loop'):
+        openmp.parsed([x, x])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 20),
+    st.integers(1, 13),
+    st.integers(1, 13),
+    st.integers(1, 20),
+    st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    st.booleans(),
+)
+def test_any_shape_is_chainers(b, c, h, w, o, pad, normalized):
+    from chainer_zoo.engines.cpu.convolution import winograd
+
+    assume(h + 2 * pad[0] > 2 and w + 2 * pad[1] > 2)
+    x, W, bias, gy = arrays(b, c, h, w, o, pad)
+    line = tuple(np.random.RandomState(1).standard_normal((2, c)).astype('f'))
+    read = np.maximum(line[0][:, None, None] * x + line[1][:, None, None], 0) if normalized else x
+    line = line if normalized else None
+    y, gx, gW, gb = expected(read, W, bias, gy, pad)
+    close(winograd.forward(x, W, bias, y.shape[2:], pad, line=line), y)
+    close(winograd.forward(gy, W, None, x.shape[2:], back(pad), turned=True), gx)
+    found, found_b = winograd.gradient(x, gy, pad, True, line=line)
+    close(found, gW)
+    close(found_b, gb)
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_what_is_read_is_normalized_but_not_the_padding(shape, winograd, unfilled):
+    x, W, b, gy = arrays(*shape)
+    scale, shift = np.random.RandomState(1).standard_normal((2, x.shape[1])).astype('f')
+    normalized = np.maximum(scale[:, None, None] * x + shift[:, None, None], 0)
+    y, _, gW, gb = expected(normalized, W, b, gy, shape[-1])
+    close(winograd.forward(x, W, b, y.shape[2:], shape[-1], line=(scale, shift)), y)
+    found, found_b = winograd.gradient(x, gy, shape[-1], True, line=(scale, shift))
+    close(found, gW)
+    close(found_b, gb)
+
+
+def test_not_a_number_stays_one(winograd):
+    from chainer_zoo.engines.cpu import primitive
+
+    x, W, b, _ = arrays(1, 3, 6, 6, 4, (1, 1))
+    x[0, 0, 2, 2] = np.nan
+    assert np.isnan(winograd.forward(x, W, b, (6, 6), (1, 1), [primitive.RELU])[0, :, 2, 2]).all()
+
+
+@pytest.mark.parametrize('shape', [(4, 64, 16, 16, 64, (1, 1)), (2, 128, 9, 9, 32, (1, 1))])
+def test_it_is_as_exact_as_onednns_own_code(shape, winograd, monkeypatch):
+    from chainer_zoo.engines.cpu import convolution
+    from chainer_zoo.engines.cpu import primitive
+
+    x, W, b, gy = arrays(*shape)
+    wanted = expected(x, W, b, gy, (1, 1))
+    errors = []
+    for takes in (lambda *_: (True, True)), (lambda *_: (False, False)):
+        monkeypatch.setattr(winograd, 'takes', takes)
+        monkeypatch.setattr(primitive.context(), 'primitives', {})
+        geometry = (1, 1), (1, 1), (1, 1), 1
+        found = (
+            convolution.forward(x, W, b, gy.shape[2:], *geometry),
+            convolution.backward_data(gy, W, x.shape[2:], *geometry),
+        ) + (convolution.backward_weights(x, gy, W.shape, True, *geometry))
+        errors.append([np.sqrt(((a - w) ** 2).mean()) for a, w in zip(found, wanted)])
+    assert not np.array_equal(*errors)
+    assert (np.array(errors[0]) < 2.5 * np.array(errors[1])).all(), errors
+
+
+@pytest.mark.parametrize('shape', [(3, 8, 7, 8, 4, (1, 1)), (1, 2, 4, 4, 3, (1, 1))])
+def test_any_number_of_threads_gives_the_same(shape, winograd, threads, monkeypatch):
+    monkeypatch.setattr(winograd, '_TILES', 4)
+    x, W, b, gy = arrays(*shape)
+    threads(1)
+    y = winograd.forward(x, W, b, gy.shape[2:], (1, 1))
+    gW, gb = winograd.gradient(x, gy, (1, 1), True)
+    for n in (2, 3, 16):
+        threads(n)
+        close(winograd.forward(x, W, b, gy.shape[2:], (1, 1)), y)
+        for found, wanted in zip(winograd.gradient(x, gy, (1, 1), True), (gW, gb)):
+            close(found, wanted)
+
+
+TAKEN = dict(
+    x_shape=(32, 32, 8, 9),
+    w_shape=(64, 32, 3, 3),
+    y_shape=(32, 64, 8, 9),
+    stride=(1, 1),
+    pad=(1, 1),
+    dilate=(1, 1),
+    groups=1,
+)
+
+
+@pytest.mark.parametrize(
+    'changes, taken',
+    [
+        (dict(), (True, True)),
+        (dict(pad=(0, 2), y_shape=(32, 64, 6, 11)), (True, True)),
+        (dict(y_shape=(32, 64, 8, 10)), (False, False)),  # with more padding on the far side
+        (dict(pad=(3, 1), y_shape=(32, 64, 12, 9)), (False, False)),
+        (dict(stride=(2, 2), y_shape=(32, 64, 4, 5)), (False, False)),
+        (dict(w_shape=(64, 32, 3, 1), pad=(1, 0)), (False, False)),
+        (dict(pad=(2, 2), dilate=(2, 2)), (False, False)),
+        (dict(groups=2, w_shape=(64, 16, 3, 3)), (False, False)),
+        (dict(x_shape=(25, 32, 8, 9), y_shape=(25, 64, 8, 9)), (False, False)),  # 500 tiles
+        (
+            dict(x_shape=(32, 18, 8, 9), w_shape=(16, 18, 3, 3), y_shape=(32, 16, 8, 9)),
+            (False, True),
+        ),
+        (dict(x_shape=(32, 3, 8, 9), w_shape=(64, 3, 3, 3)), (False, False)),
+    ],
+)
+def test_it_takes_what_it_computes_and_where_that_is_worth_it(
+    changes, taken, winograd, monkeypatch
+):
+    monkeypatch.setattr(winograd, '_least_channels', lambda: (10, 8))
+    assert winograd.takes(**dict(TAKEN, **changes)) == taken
+
+
+def test_where_vectors_are_wide_more_channels_have_to_be_worth_it(winograd, monkeypatch):
+    from chainer_zoo.engines.cpu import library
+
+    winograd._least_channels.cache_clear()
+    monkeypatch.setattr(library, 'has_avx512', lambda _: True)
+    wide = winograd._least_channels()
+    winograd._least_channels.cache_clear()
+    monkeypatch.setattr(library, 'has_avx512', lambda _: False)
+    narrow = winograd._least_channels()
+    winograd._least_channels.cache_clear()
+    assert all(a > b for a, b in zip(wide, narrow))
+
+
+def refuse(_):
+    raise RuntimeError('LLVM has no such processor')
+
+
+@pytest.mark.parametrize('reason', ['numba', 'loops', 'OpenMP'])
+@pytest.mark.filterwarnings('ignore:.*Numba')
+def test_without_what_it_needs_onednns_own_code_goes_on(reason, winograd, openmp, monkeypatch):
+    monkeypatch.setattr(
+        *{
+            'numba': (jit, 'loops', lambda _: None),
+            'loops': (jit, 'loops', refuse),
+            'OpenMP': (openmp, '_OPENMP', ('omp_no_such_function',)),
+        }[reason]
+    )
+    openmp.are_possible.cache_clear()
+    try:
+        assert winograd.takes(**TAKEN) == (False, False)
+    finally:
+        openmp.are_possible.cache_clear()
+
+
+def test_loops_that_do_not_compile_are_said_once(openmp, monkeypatch):
+    monkeypatch.setattr(jit, 'loops', refuse)
+    openmp.are_possible.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match='no such processor'):
+            assert not openmp.are_possible()
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            assert not openmp.are_possible()
+    finally:
+        openmp.are_possible.cache_clear()
+
+
+@pytest.mark.parametrize(
+    'b, c, n, gradient',
+    [
+        (32, 64, 2, True),
+        (32, 512, 4, True),
+        (32, 512, 5, False),
+        (300, 512, 5, True),
+        (32, 64, 300, False),
+    ],
+)
+def test_the_sums_of_many_threads_do_not_fill_the_memory(
+    b, c, n, gradient, winograd, openmp, monkeypatch
+):
+    monkeypatch.setattr(openmp, 'thread_limit', lambda: n)
+    shape = b, c, 8, 9
+    assert winograd.takes(**dict(TAKEN, x_shape=shape, w_shape=(c, c, 3, 3), y_shape=shape)) == (
+        True,
+        gradient,
+    )
+
+
+def test_the_engine_uses_it_for_all_passes(winograd, monkeypatch):
+    calls = []
+    for name in 'forward', 'gradient':
+
+        def noting(*args, real=getattr(winograd, name), name=name, **kwargs):
+            calls.append(name + ' turned' * kwargs.get('turned', False))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(winograd, name, noting)
+    x, w = engine.values(0, 32, 64, 8, 8), engine.values(1, 64, 64, 3, 3)
+    for how in engine.LAYOUTS:
+        del calls[:]
+        engine.check(
+            lambda x, w, b: F.convolution_2d(x, w, b, pad=1),
+            [engine.layout(x, how), engine.layout(w, how), engine.values(2, 64)],
+        )
+        assert sorted(calls) == ['forward', 'forward turned', 'gradient']
+
+
+def test_weights_that_change_are_seen(winograd):
+    x, W, _, _ = arrays(2, 3, 6, 6, 4, (1, 1))
+    y = winograd.forward(x, W, None, (6, 6), (1, 1))
+    np.testing.assert_array_equal(winograd.forward(x, W, None, (6, 6), (1, 1)), y)
+    W *= 2
+    close(winograd.forward(x, W, None, (6, 6), (1, 1)), 2 * y)
+
+
+def test_a_product_that_onednn_refuses_is_an_error(winograd, monkeypatch):
+    from chainer_zoo.engines.cpu import library
+
+    x, W, _, _ = arrays(2, 3, 6, 6, 4, (1, 1))
+    real = winograd._scratch
+    # no channel, so rows of no numbers
+    monkeypatch.setattr(winograd, '_transformed', lambda *_: (np.empty((16, 0, 4), 'f'), None))
+    monkeypatch.setattr(winograd, '_scratch', lambda shape, c, o: real(shape, 3, o))
+    with pytest.raises(
+        library.OneDNNError, match=r'3x3 convolution of \(2, 6, 6, 3\).*invalid arg'
+    ):
+        winograd.forward(x, W, None, (6, 6), (1, 1))
