@@ -12,6 +12,8 @@ import chainer_zoo  # noqa: F401  # lends Chainer what it misses, before any tes
 import filelock
 import pytest
 
+from chainer_zoo import engines
+
 
 @pytest.fixture(scope='session')
 def shared():
@@ -35,3 +37,10 @@ def cifar10_folder(shared):
             stdout=subprocess.DEVNULL,
         )
     return out / 'cifar-10-batches-py'
+
+
+@pytest.fixture
+def engine():
+    """Skip a test that needs the CPU engine where its library does not load."""
+    if not engines.CPU.is_available():
+        pytest.skip('oneDNN does not load: ' + engines.CPU.why_not())
