@@ -1,7 +1,8 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all; only regular files are read; any name can be shown."""
 
 import errno
 import os
+import socket
 
 import pytest
 
@@ -65,3 +66,93 @@ def test_parts_of_killed_writers_are_removed(tmp_path):
     (tmp_path / 'log').write_bytes(b'whole')
     files.remove_parts(str(tmp_path))
     assert os.listdir(str(tmp_path)) == ['log']
+
+
+def test_a_regular_file_is_opened_also_through_a_link(tmp_path):
+    (tmp_path / 'model').write_bytes(b'bytes')
+    (tmp_path / 'link').symlink_to('model')
+    for name in ('model', 'link'):
+        with files.open_regular(tmp_path / name) as f:
+            assert f.read() == b'bytes'
+            assert f.seekable()
+
+
+def _pipe(path):
+    os.mkfifo(path)
+
+
+def _socket(path):
+    folder, name = os.path.split(path)
+    with socket.socket(socket.AF_UNIX) as server:
+        here = os.getcwd()
+        os.chdir(folder)  # a socket's path is at most 108 bytes
+        try:
+            server.bind(name)
+        finally:
+            os.chdir(here)
+
+
+@pytest.mark.parametrize(
+    'make, kind', [(_pipe, 'a pipe'), (_socket, 'a socket'), (os.mkdir, 'a folder')]
+)
+@pytest.mark.parametrize('linked', [False, True])
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, make, kind, linked):
+    path = str(tmp_path / 'model')
+    make(path)
+    if linked:
+        os.symlink(path, path + '.link')
+        path += '.link'
+    with pytest.raises(UserError, match=f'cannot read .*: it is {kind}, not a regular file'):
+        files.open_regular(path)
+
+
+@pytest.mark.parametrize('path', ['/dev/null', '/dev/zero', '/dev/full', '/dev/tty'])
+def test_a_device_is_refused(path):
+    if not os.path.exists(path):
+        pytest.skip('no such device here')
+    with pytest.raises(UserError, match='it is a device'):
+        files.open_regular(path)
+
+
+@pytest.mark.parametrize(
+    'name, why',
+    [
+        ('missing', 'No such file'),
+        ('', 'No such file|Is a directory|it is a folder'),
+        ('a' * 300, 'too long'),
+        ('a/' * 5000, 'too long'),
+        ('null\0', 'no file can have this name'),
+        ('\ud800', 'no file can have this name'),
+        ('\udce9', 'No such file'),  # how Python spells a byte that is no UTF-8
+    ],
+)
+def test_a_path_that_cannot_be_opened_is_one_line(tmp_path, name, why):
+    with pytest.raises(UserError, match=f'cannot read .*({why})') as error:
+        files.open_regular(os.path.join(str(tmp_path), name))
+    assert '\n' not in str(error.value)
+
+
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path, monkeypatch):
+    def refuse(path, flags):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    (tmp_path / 'model').write_bytes(b'')
+    monkeypatch.setattr(os, 'open', refuse)  # root may read everything
+    with pytest.raises(UserError, match='cannot read .*model: Permission denied'):
+        files.open_regular(tmp_path / 'model')
+
+
+@pytest.mark.parametrize(
+    'text, shown',
+    [
+        ('a b.png', 'a b.png'),
+        ('写真\u30001.png', '写真\u30001.png'),
+        ('a\nb', 'a\\nb'),
+        ('\x1b[31m', '\\x1b[31m'),
+        ('caf\udce9', 'caf\\udce9'),
+        ('\u202egnp', '\\u202egnp'),  # would be shown from right to left
+        ('\u2028\x85\r\t', '\\u2028\\x85\\r\\t'),
+    ],
+)
+def test_a_name_is_shown_on_one_line_without_control_characters(text, shown):
+    assert files.printable(text) == shown
