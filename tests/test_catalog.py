@@ -6,12 +6,13 @@ import pathlib
 import pytest
 
 import chainer_zoo
+from chainer_zoo.catalog import Recipe
 from chainer_zoo.errors import UserError
 
 SCHEDULES = json.loads((pathlib.Path(__file__).parent / 'golden' / 'schedules.json').read_text())
 NAMES = chainer_zoo.names()
 
-#: Fact 15 and 17: what differs from a batch of 128 in 4 parts.
+#: What differs from a batch of 128 in 4 micro-batches, as in the original code.
 BATCH = {
     'vgg_a': 256,
     'resnext': 256,
@@ -21,7 +22,7 @@ BATCH = {
     'rir': 500,
     'fractalnet': 100,
 }
-DIVIDE = {'nin': 1, 'vgg_a': 1, 'squeezenet': 1, 'ror': 8}
+MICRO_BATCHES = {'nin': 1, 'vgg_a': 1, 'squeezenet': 1, 'ror': 8}
 IMAGES = {
     'squeezenet': 'big',
     'vgg_a': 'bigger',
@@ -74,11 +75,42 @@ def test_weights_of_weighted_residuals_have_a_rate_of_their_own_that_drops_too()
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_batch_parts_and_images_are_the_originals(name):
+def test_batch_micro_batches_and_images_are_the_originals(name):
     entry = chainer_zoo.entry(name)
     assert entry.recipe.batch == BATCH.get(name, 128)
-    assert entry.recipe.divide == DIVIDE.get(name, 4)
+    assert entry.recipe.micro_batches == MICRO_BATCHES.get(name, 4)
     assert entry.image_class(entry.complete({})) == IMAGES.get(name, 'small')
+
+
+@pytest.mark.parametrize(
+    'fields, said',
+    [
+        ({'optimizer': 'Adam'}, 'MomentumSGD or RMSprop, not .Adam.'),
+        ({'optimizer': 'momentumsgd'}, 'MomentumSGD or RMSprop'),
+        ({'optimizer': 'RMSprop'}, 'needs rms_decay and rms_epsilon'),
+        ({'optimizer': 'RMSprop', 'rms_decay': 0.9}, 'needs rms_decay and rms_epsilon'),
+        ({'rms_decay': 0.9}, 'for RMSprop only'),
+        (
+            {'optimizer': 'RMSprop', 'rms_decay': 0.9, 'rms_epsilon': 1.0, 'skip_dropped': True},
+            'for MomentumSGD only',
+        ),
+    ],
+)
+def test_a_row_that_no_optimizer_fits_is_an_error(fields, said):
+    with pytest.raises(ValueError, match=said):
+        Recipe(lr=0.1, epochs=1, **fields)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_model_that_the_original_has_names_the_module_of_its_class(name):
+    entry = chainer_zoo.entry(name)
+    assert (entry.original is None) == (entry.original_module is None)
+
+
+def test_no_two_models_have_the_same_original_module():
+    modules = [chainer_zoo.entry(name).original_module for name in NAMES]
+    modules = [module for module in modules if module is not None]
+    assert len(set(modules)) == len(modules) == 23
 
 
 def test_what_was_dropped_is_skipped_where_the_original_skips_it():
@@ -130,24 +162,52 @@ def test_an_unknown_model_names_the_closest():
         chainer_zoo.build('zzz')
 
 
+HUGE = 10**30
+
+
 @pytest.mark.parametrize(
     'name, options, allowed',
     [
         ('resnet', {'depth': 111}, '6 n'),
         ('preresnet', {'depth': 111}, '9 n'),
-        ('wide_resnet', {'k': 0}, 'at least 1'),
+        ('wide_resnet', {'k': 0}, 'from 1 to 1,000'),
         ('wide_resnet', {'depth': 27}, '6 n'),
-        ('densenet', {'growth_rate': -1}, 'at least 1'),
+        ('densenet', {'growth_rate': -1}, 'from 1 to 100,000'),
         ('densenet', {'depth': 'deep'}, '3 n'),
         ('resnext', {'C': 2.5}, 'whole number'),
         ('resnext', {'C': True}, 'whole number'),
+        ('resnext', {'C': None}, 'whole number'),
         ('resnext', {'growth_rate': 12}, 'has no option growth_rate'),
         ('xception', {'size': 64}, '299 or 32'),
         ('swapout', {'stochastic_inference': 1}, 'True or False'),
-        ('nin', {'n_class': 0}, 'at least 1'),
+        ('nin', {'n_class': 0}, 'from 1 to 100,000'),
+        ('nin', {'n_class': 100_001}, 'from 1 to 100,000'),
+        ('nin', {'n_class': 10**9}, 'from 1 to 100,000'),
+        ('resnet', {'depth': 6_000_002}, 'at most 10,000'),
+        ('rir', {'channel': 100_002}, '2 to 100,000'),
+        ('pyramidnet', {'alpha': '9' * 5000}, 'from 1 to 100,000'),
+        ('pyramidnet', {'alpha': 10**5000}, 'not a number of thousands of digits'),
+    ]
+    + [
+        (name, {option: HUGE}, '0')
+        for name in NAMES
+        for option in chainer_zoo.entry(name).defaults
+        if type(chainer_zoo.entry(name).defaults[option]) is int
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused_by_one_line(name, options, allowed):
     with pytest.raises(UserError) as error:
         chainer_zoo.entry(name).complete(options)
     assert allowed in str(error.value) and '\n' not in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_the_bound_of_an_option_is_named_and_is_its_bound(name):
+    """The number that a message names as the largest is allowed or, for a depth, not far off."""
+    entry = chainer_zoo.entry(name)
+    for option in entry.options:
+        if option.type is int and option.name != 'size':
+            most = int(option.allowed.rsplit(' ', 1)[1].replace(',', ''))
+            assert any(option.check(most - i) for i in range(9))
+            assert not any(option.check(most + 1 + i) for i in range(20))

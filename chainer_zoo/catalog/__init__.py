@@ -4,55 +4,58 @@ One :class:`Entry` per row, in ``rows.py``, is the only place where a model's na
 recipe and published figures stand. Flags, tables and tests are made from it.
 """
 
+from __future__ import annotations
+
 import difflib
+from typing import Any
+
+import chainer
 
 from chainer_zoo.catalog.entry import Entry
 from chainer_zoo.catalog.entry import N_CLASS
 from chainer_zoo.catalog.entry import Option
 from chainer_zoo.catalog.entry import Recipe
+from chainer_zoo.catalog.entry import shown
 from chainer_zoo.catalog.rows import ENTRIES
 from chainer_zoo.errors import UserError
 
 __all__ = ['Entry', 'N_CLASS', 'Option', 'Recipe', 'build', 'entry', 'names']
 
 
-def names():
+def names() -> list[str]:
     """Return the names of all models, in the article's order."""
     return list(ENTRIES)
 
 
-def entry(name):
+def entry(name: str) -> Entry:
     """Return the :class:`Entry` of a model.
 
     Args:
-        name (str): one of :func:`names`.
+        name: one of :func:`names`.
 
     Raises:
         UserError: there is no such model; the message names the closest ones.
     """
-    if name not in ENTRIES:
-        close = difflib.get_close_matches(name, ENTRIES, n=3, cutoff=0.5)
-        raise UserError(
-            'there is no model {!r}; {}'.format(
-                name,
-                'did you mean {}?'.format(' or '.join(close))
-                if close
-                else 'the models are {}'.format(' '.join(ENTRIES)),
-            )
-        )
-    return ENTRIES[name]
+    if isinstance(name, str) and name in ENTRIES:
+        return ENTRIES[name]
+    close = difflib.get_close_matches(str(name)[:100], ENTRIES, n=3, cutoff=0.5)
+    if close:
+        advice = f'did you mean {" or ".join(close)}?'
+    else:
+        advice = f'the models are {" ".join(ENTRIES)}'
+    raise UserError(f'there is no model {shown(name)}; {advice}')
 
 
-def build(name, n_class=10, **options):
+def build(name: str, n_class: int = 10, **options: Any) -> chainer.Chain:
     """Build a model with the article's initialization.
 
     Args:
-        name (str): one of :func:`names`.
-        n_class (int): number of classes.
+        name: one of :func:`names`.
+        n_class: number of classes.
         options: the model's own, see its entry.
 
     Returns:
-        chainer.Chain: takes float32 images (B, 3, H, W), gives float32 logits (B, n_class).
+        The model. It takes float32 images (B, 3, H, W) and gives float32 logits (B, n_class).
 
     Raises:
         UserError: an unknown model or option, or a value that makes no sense.

@@ -1,13 +1,18 @@
 """What a row of the catalog says: :class:`Entry`, with its :class:`Option` s and :class:`Recipe`."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 from typing import Callable
-from typing import Optional
 
 import chainer
 
 from chainer_zoo.errors import UserError
+
+#: The optimizers that a recipe may name; each is one of Chainer's.
+OPTIMIZERS = ('MomentumSGD', 'RMSprop')
+_SHOWN = 60  # characters of a wrong value that a message shows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +23,8 @@ class Option:
         name: keyword of the model class and long flag of the command line.
         default: the article's value.
         help: what it is, in the field's words.
-        allowed: which values make sense, in words that complete "must be ...".
-        check: returns whether a value makes sense.
+        allowed: which values make sense, bounds included, in words that complete "must be ...".
+        check: returns whether a value of the right type makes sense.
         flags: the original's flags for it, short and long.
         from_flag: turns the value of an original flag into the option's; None if they are the same.
     """
@@ -30,11 +35,20 @@ class Option:
     allowed: str
     check: Callable[[Any], bool]
     flags: tuple[str, ...] = ()
-    from_flag: Optional[Callable[[Any], Any]] = None
+    from_flag: Callable[[Any], Any] | None = None
 
     @property
-    def type(self):
+    def type(self) -> type:
+        """The type of its values."""
         return type(self.default)
+
+    def allows(self, value: object) -> bool:
+        """Return whether a value has the right type and makes sense."""
+        if not isinstance(value, self.type):
+            return False
+        if isinstance(value, bool) and self.type is not bool:  # Python counts True as 1
+            return False
+        return self.check(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,48 +57,71 @@ class Recipe:
 
     Attributes:
         lr: learning rate after warm-up.
-        epochs: how many epochs (fact: int(N / batch) random batches each).
-        batch: images per update.
-        divide: parts into which a batch is split; gradients are summed, BN sees one part.
+        epochs: number of epochs; each is int(N / batch) batches drawn at random from N images.
+        batch: batch size, the images of one update.
+        micro_batches: micro-batches that a batch is split into. Their gradients are summed; batch
+            normalization sees one at a time.
         weight_decay: added to every gradient as weight_decay * parameter.
-        drop_after: the rate drops once each of these epochs is over.
-        drop_every: the rate drops each time so many epochs are over, if not 0.
-        divide_by, times: at a drop the rate is divided by the one and multiplied by the other.
-        warm_up: the rate of the first epoch, if not None.
-        optimizer: name of Chainer's optimizer.
+        drop_after: the learning rate drops after each of these epochs.
+        drop_every: the learning rate drops after every so many epochs, if not 0.
+        divide_by: at a drop the learning rate is divided by this...
+        times: ...and multiplied by this.
+        warm_up: learning rate of the first epoch, if not None.
+        optimizer: name of Chainer's optimizer, one of :data:`OPTIMIZERS`.
         momentum: of MomentumSGD.
+        rms_decay: RMSprop's decay of the mean square gradient.
+        rms_epsilon: RMSprop's epsilon, added to the mean square inside the root.
         clip: largest L2 norm of all gradients together, after weight decay, if not None.
         skip_dropped: leave a parameter alone in an update in which it has no gradient.
-        alpha_lr: rate of the (1, 1, 1, 1) weights of weighted residuals, if not None.
+        alpha_lr: learning rate of the parameters that the model's ``alphas()`` yields, if not None.
         source: where this comes from, if not from the original's code.
+
+    Raises:
+        ValueError: an optimizer that is not known, or whose constants are missing.
     """
 
     lr: float
     epochs: int
     batch: int = 128
-    divide: int = 4
+    micro_batches: int = 4
     weight_decay: float = 1e-4
     drop_after: tuple[int, ...] = ()
     drop_every: int = 0
     divide_by: float = 10
     times: float = 1
-    warm_up: Optional[float] = None
+    warm_up: float | None = None
     optimizer: str = 'MomentumSGD'
     momentum: float = 0.9
-    clip: Optional[float] = None
+    rms_decay: float | None = None
+    rms_epsilon: float | None = None
+    clip: float | None = None
     skip_dropped: bool = False
-    alpha_lr: Optional[float] = None
-    source: Optional[str] = None
+    alpha_lr: float | None = None
+    source: str | None = None
 
-    def lr_at(self, epoch, lr=None):
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f'the optimizer must be {" or ".join(OPTIMIZERS)}, not {self.optimizer!r}'
+            )
+        constants = (self.rms_decay, self.rms_epsilon)
+        if self.optimizer == 'RMSprop':
+            if None in constants:
+                raise ValueError('RMSprop needs rms_decay and rms_epsilon')
+            if self.skip_dropped:
+                raise ValueError('skip_dropped is for MomentumSGD only')
+        elif constants != (None, None):
+            raise ValueError('rms_decay and rms_epsilon are for RMSprop only')
+
+    def lr_at(self, epoch: int, lr: float | None = None) -> float:
         """Return the learning rate of an epoch.
 
         Args:
-            epoch (int): from 1 on.
-            lr (float): the rate to start from, if not the recipe's.
+            epoch: from 1 on.
+            lr: the learning rate to start from, if not the recipe's.
 
         Returns:
-            float: the rate, by the same divisions and products in the same order as the original.
+            The learning rate, by the same divisions and products in the same order as the original.
         """
         if epoch < 1:
             raise ValueError(f'epochs count from 1, not {epoch}')
@@ -96,8 +133,8 @@ class Recipe:
                 rate = rate / self.divide_by * self.times
         return rate
 
-    def alpha_lr_at(self, epoch):
-        """Return the rate of the weights of weighted residuals: it drops as the other does."""
+    def alpha_lr_at(self, epoch: int) -> float:
+        """Return the learning rate of the model's alphas, which drops as the other one does."""
         return self.lr_at(epoch, self.alpha_lr)
 
 
@@ -117,12 +154,16 @@ class Entry:
         images: size class of the images, a name or a function of the options.
         options: what can be chosen, apart from ``n_class``.
         original: repository of the original code, or None.
-        file_stem: function of all options: what the original calls its model files.
+        original_module: module of the original's class, by which its logs name the model, or None.
+        file_stem: takes all options as keywords and returns what the original calls its model
+            files, without the epoch.
         weights: the article's count for the options' defaults, as the original's code returns it
             (W of convolutions and linear layers), or None where there is no original code.
         article_millions: that count as the article prints it, or None.
-        paper_accuracy, article_accuracy: on CIFAR-10, in percent, or None.
-        paper_note, article_note: what the figure belongs to, if not to this very model.
+        paper_accuracy: on CIFAR-10, in percent, or None.
+        article_accuracy: on CIFAR-10, in percent, or None.
+        paper_note: what the paper's figure belongs to, if not to this very model.
+        article_note: what the article's figure belongs to, if not to this very model.
         status: what the article says of its result.
         top5_error: on ImageNet, in percent, as the article prints it, or None.
         note: what a reader should know about the figures.
@@ -136,37 +177,39 @@ class Entry:
     row: str
     model: type[chainer.Chain]
     recipe: Recipe
-    images: Any = 'small'
+    images: str | Callable[[dict[str, Any]], str] = 'small'
     options: tuple[Option, ...] = ()
-    original: Optional[str] = None
-    file_stem: Optional[Callable[[dict[str, Any]], str]] = None
-    weights: Optional[int] = None
-    article_millions: Optional[float] = None
-    paper_accuracy: Optional[float] = None
+    original: str | None = None
+    original_module: str | None = None
+    file_stem: Callable[..., str] | None = None
+    weights: int | None = None
+    article_millions: float | None = None
+    paper_accuracy: float | None = None
     paper_note: str = ''
-    article_accuracy: Optional[float] = None
+    article_accuracy: float | None = None
     article_note: str = ''
     status: str = ''
-    top5_error: Optional[str] = None
+    top5_error: str | None = None
     note: str = ''
 
     @property
-    def defaults(self):
-        """Dict of the options' defaults."""
+    def defaults(self) -> dict[str, Any]:
+        """The options' defaults by name."""
         return {option.name: option.default for option in self.options}
 
     @property
-    def year(self):
+    def year(self) -> int:
+        """The year of the paper's first version."""
         return int(self.date[:4])
 
-    def complete(self, options):
+    def complete(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return all options, checked: those given, and the others' defaults.
 
         Args:
-            options (dict): values by option name; ``n_class`` may be among them.
+            options: values by option name; ``n_class`` may be among them.
 
         Returns:
-            dict: every option's value.
+            Every option's value.
 
         Raises:
             UserError: an option that the model lacks, or a value that makes no sense.
@@ -175,36 +218,45 @@ class Entry:
         for name, value in options.items():
             if name not in known:
                 raise UserError(
-                    '{} has no option {}; it has {}'.format(
-                        self.name, name, ', '.join(sorted(known))
-                    )
+                    f'{self.name} has no option {name}; it has {", ".join(sorted(known))}'
                 )
-            option = known[name]
-            right = isinstance(value, option.type) and (
-                option.type is bool or not isinstance(value, bool)
-            )
-            if not right or not option.check(value):
-                raise UserError(f'{self.name}: {name} must be {option.allowed}, not {value!r}')
-        return dict({name: option.default for name, option in known.items()}, **options)
+            if not known[name].allows(value):
+                raise UserError(
+                    f'{self.name}: {name} must be {known[name].allowed}, not {shown(value)}'
+                )
+        return {name: options.get(name, option.default) for name, option in known.items()}
 
-    def build(self, **options):
-        """Return the model, a :class:`chainer.Chain`; see :func:`build`."""
+    def build(self, **options: Any) -> chainer.Chain:
+        """Return the model; see :func:`chainer_zoo.build`."""
         return self.model(**self.complete(options))
 
-    def image_class(self, options):
+    def image_class(self, options: dict[str, Any]) -> str:
         """Return the size class of the images for completed ``options``."""
         return self.images(options) if callable(self.images) else self.images
 
-    def model_file(self, options, epoch):
+    def model_file(self, options: dict[str, Any], epoch: int) -> str:
         """Return the file name that the original gives the model after ``epoch``."""
-        stem = (
-            self.file_stem(options)
-            if self.file_stem
-            else '{}_{}'.format(self.name, options['n_class'])
-        )
+        if self.file_stem is None:
+            stem = f'{self.name}_{options["n_class"]}'
+        else:
+            stem = self.file_stem(**options)
         return f'{stem}_{epoch}.model'
 
 
+def shown(value: object) -> str:
+    """Return a wrong value as a message shows it: on one line, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print numbers of more than 4,300 digits
+        return 'a number of thousands of digits'
+    return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'
+
+
+_MOST_CLASSES = 100_000
 N_CLASS = Option(
-    'n_class', 10, 'number of classes', 'a whole number of at least 1', lambda n: n >= 1
+    'n_class',
+    10,
+    'number of classes',
+    f'a whole number from 1 to {_MOST_CLASSES:,}',
+    lambda n: 1 <= n <= _MOST_CLASSES,
 )

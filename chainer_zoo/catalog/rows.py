@@ -4,6 +4,11 @@ Figures are the article's table; weights and recipes are those of the original c
 long because it is a table.
 """
 
+from __future__ import annotations
+
+from typing import Any
+from typing import Callable
+
 from chainer_zoo.catalog.entry import Entry
 from chainer_zoo.catalog.entry import Option
 from chainer_zoo.catalog.entry import Recipe
@@ -34,41 +39,74 @@ from chainer_zoo.models.wide_resnet import WideResNet
 from chainer_zoo.models.xception import Xception
 
 
-def _whole(name, default, help, flags=(), at_least=1):
-    """An option that is a whole number."""
+#: No option may be larger. What is larger is a slip of the keyboard.
+_MOST_LAYERS = 10_000
+_MOST_CHANNELS = 100_000
+_LARGEST_FACTOR = 1_000
+
+
+def _whole(
+    name: str,
+    default: int,
+    help: str,
+    flags: tuple[str, ...] = (),
+    at_most: int = _LARGEST_FACTOR,
+) -> Option:
+    """Return an option that is a whole number of at least 1."""
     return Option(
         name,
         default,
         help,
-        f'a whole number of at least {at_least}',
-        lambda value: value >= at_least,
+        f'a whole number from 1 to {at_most:,}',
+        lambda value: 1 <= value <= at_most,
         flags,
     )
 
 
-def _depth(default, allowed, check, flags=(), from_flag=None):
-    """The number of layers with weights, as the paper counts them."""
-    return Option('depth', default, 'number of layers', allowed, check, flags, from_flag)
+def _depth(
+    default: int,
+    step: int,
+    rest: tuple[int, ...],
+    flags: tuple[str, ...] = ('-n', '--N'),
+    from_flag: Callable[[int], int] | None = None,
+) -> Option:
+    """Return the option for the number of layers with weights, as the paper counts them.
 
-
-def _depth_6n(default, flags=('-n', '--N')):
-    """A depth of 6 layers a block and stage, with the first, last and projection layers on top.
-
-    The original takes int(depth / 6) blocks a stage of any number; papers count 6 n + 2 or 6 n + 4.
+    Args:
+        default: the article's depth.
+        step: layers that one more block in each stage adds.
+        rest: layers that belong to no block; several numbers where papers count differently.
+        flags: see :class:`Option`.
+        from_flag: see :class:`Option`.
     """
-    return _depth(
+    forms = ' or '.join(f'{step} n + {layers}' for layers in rest)
+    first = sorted(step * n + layers for n in (1, 2, 3) for layers in rest)[:3]
+    return Option(
+        'depth',
         default,
-        '6 n + 2 or 6 n + 4 (8, 10, 14, 16, ...)',
-        lambda depth: depth >= 8 and depth % 6 in (2, 4),
+        'number of layers',
+        f'{forms} ({", ".join(map(str, first))}, ...) and at most {_MOST_LAYERS:,}',
+        lambda depth: (
+            first[0] <= depth <= _MOST_LAYERS and depth % step in {n % step for n in rest}
+        ),
         flags,
+        from_flag,
     )
 
 
-def _blocks(depth):
+def _blocks(depth: int) -> int:
+    """Return the blocks of a stage.
+
+    The original takes int(depth / 6) of any number; papers count 6 n + 2 or 6 n + 4.
+    """
     return int(depth / 3.0 / 2.0)
 
 
-def _widths(k):
+def _three(blocks: int) -> tuple[int, int, int]:
+    return blocks, blocks, blocks
+
+
+def _widths(k: int) -> tuple[int, int, int]:
     return 16 * k, 32 * k, 64 * k
 
 
@@ -82,7 +120,7 @@ _SIZE = Option(
 )
 
 
-def _huge_or_small(options):
+def _huge_or_small(options: dict[str, Any]) -> str:
     return 'huge' if options['size'] == 299 else 'small'
 
 
@@ -95,9 +133,10 @@ _ROWS = (
         arxiv='1312.4400',
         row='Caffe reference implementation',
         model=NIN,
-        recipe=Recipe(lr=0.1, epochs=307, divide=1, drop_after=(256,)),
+        recipe=Recipe(lr=0.1, epochs=307, micro_batches=1, drop_after=(256,)),
         original='network_in_network',
-        file_stem=lambda o: 'Network_In_Network_{}'.format(o['n_class']),
+        original_module='network_in_network',
+        file_stem=lambda n_class, **_: f'Network_In_Network_{n_class}',
         weights=965568,
         article_millions=0.1,
         paper_accuracy=91.19,
@@ -115,7 +154,8 @@ _ROWS = (
         model=NINBN,
         recipe=Recipe(lr=0.1, epochs=307, drop_after=(256,)),
         original='network_in_network_with_bn',
-        file_stem=lambda o: 'Network_In_Network_{}'.format(o['n_class']),
+        original_module='network_in_network_with_bn',
+        file_stem=lambda n_class, **_: f'Network_In_Network_{n_class}',
         weights=965568,
         article_millions=0.1,
         article_accuracy=91.52,
@@ -135,14 +175,15 @@ _ROWS = (
             lr=0.01,
             epochs=150,
             batch=256,
-            divide=1,
+            micro_batches=1,
             weight_decay=5e-4,
             drop_every=2,
             divide_by=1,
             times=0.94,
         ),
         original='vgg',
-        file_stem=lambda o: 'VGG_A_{}'.format(o['n_class']),
+        original_module='vgg_a',
+        file_stem=lambda n_class, **_: f'VGG_A_{n_class}',
         weights=128796352,
         article_millions=129,
         article_accuracy=92.1,
@@ -177,7 +218,8 @@ _ROWS = (
             times=0.96,
         ),
         original='googlenet',
-        file_stem=lambda o: 'googlenet_{}'.format(o['n_class']),
+        original_module='googlenet',
+        file_stem=lambda n_class, **_: f'googlenet_{n_class}',
         weights=5976512,
         article_millions=6,
         article_accuracy=91.33,
@@ -197,7 +239,8 @@ _ROWS = (
             lr=0.045, epochs=200, weight_decay=2e-4, drop_every=8, divide_by=1, times=0.96
         ),
         original='googlenet_v2',
-        file_stem=lambda o: 'googlenet_{}'.format(o['n_class']),
+        original_module='googlenet_v2',
+        file_stem=lambda n_class, **_: f'googlenet_{n_class}',
         weights=10250432,
         article_millions=10,
         article_accuracy=94.89,
@@ -216,7 +259,8 @@ _ROWS = (
             lr=0.045, epochs=200, weight_decay=4e-5, clip=2.0, drop_every=2, divide_by=1, times=0.94
         ),
         original='googlenet_v3',
-        file_stem=lambda o: 'googlenet_v3_{}'.format(o['n_class']),
+        original_module='googlenet_v3',
+        file_stem=lambda n_class, **_: f'googlenet_v3_{n_class}',
         weights=21549920,
         article_millions=22.5,
         article_accuracy=94.74,
@@ -235,9 +279,8 @@ _ROWS = (
         images='bigger',
         recipe=Recipe(lr=0.01, epochs=300, weight_decay=5e-4, drop_after=(150, 225)),
         original='prelu_net',
-        file_stem=lambda o: 'PReLUNet_{}_{}_{}_{}'.format(
-            o['n_class'], (5, 5, 5), (256, 512, 512), 0.25
-        ),
+        original_module='prelu',
+        file_stem=lambda n_class, **_: f'PReLUNet_{n_class}_(5, 5, 5)_(256, 512, 512)_0.25',
         weights=43923232,
         article_millions=43.9,
         article_accuracy=94.98,
@@ -256,7 +299,8 @@ _ROWS = (
             lr=0.1, epochs=240, weight_decay=5e-4, drop_after=(60, 120, 160), divide_by=1, times=0.2
         ),
         original='highway_networks',
-        file_stem=lambda o: 'highway_fitnet4_{}'.format(o['n_class']),
+        original_module='highway_networks',
+        file_stem=lambda n_class, **_: f'highway_fitnet4_{n_class}',
         weights=2795360,
         article_millions=2.8,
         paper_accuracy=92.46,
@@ -273,19 +317,14 @@ _ROWS = (
         row='ResNet110',
         model=ResNet,
         options=(
-            _depth(
-                110,
-                '6 n + 2 (8, 14, 20, ..., 110, ...)',
-                lambda depth: depth >= 8 and depth % 6 == 2,
-                ('-n', '--N'),
-                lambda blocks: 6 * blocks + 2,
-            ),
+            _depth(110, 6, (2,), from_flag=lambda blocks: 6 * blocks + 2),
             _K,
         ),
         recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), warm_up=0.01),
         original='original_residual_net',
-        file_stem=lambda o: 'residual_network_{}_{}_{}'.format(
-            o['n_class'], _widths(o['k']), ((o['depth'] - 2) // 6,) * 3
+        original_module='original_residual_net',
+        file_stem=lambda n_class, k, depth, **_: (
+            f'residual_network_{n_class}_{_widths(k)}_{_three((depth - 2) // 6)}'
         ),
         weights=1719856,
         article_millions=1.6,
@@ -310,6 +349,8 @@ _ROWS = (
             epochs=200,
             weight_decay=4e-5,
             optimizer='RMSprop',
+            rms_decay=0.9,
+            rms_epsilon=1.0,
             drop_every=2,
             divide_by=1,
             times=0.94,
@@ -330,9 +371,10 @@ _ROWS = (
         row='SqueezeNet with BN',
         model=SqueezeNet,
         images='big',
-        recipe=Recipe(lr=0.1, epochs=300, batch=64, divide=1, drop_after=(150, 225)),
+        recipe=Recipe(lr=0.1, epochs=300, batch=64, micro_batches=1, drop_after=(150, 225)),
         original='squeeze_net',
-        file_stem=lambda o: 'squeeze_res_net',
+        original_module='squeeze_net',
+        file_stem=lambda **_: 'squeeze_res_net',
         weights=737568,
         article_millions=0.7,
         paper_accuracy=82,
@@ -350,19 +392,14 @@ _ROWS = (
         row='ResNet164',
         model=PreResNet,
         options=(
-            _depth(
-                164,
-                '9 n + 2 (11, 20, 29, ..., 164, ...)',
-                lambda depth: depth >= 11 and depth % 9 == 2,
-                ('-n', '--N'),
-                lambda blocks: 9 * blocks + 2,
-            ),
+            _depth(164, 9, (2,), from_flag=lambda blocks: 9 * blocks + 2),
             _K,
         ),
         recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), warm_up=0.01),
         original='residual_net',
-        file_stem=lambda o: 'residual_network_{}_{}_{}_{}_{}'.format(
-            o['n_class'], 3, _widths(o['k']), ((o['depth'] - 2) // 9,) * 3, 4
+        original_module='residual_net',
+        file_stem=lambda n_class, k, depth, **_: (
+            f'residual_network_{n_class}_3_{_widths(k)}_{_three((depth - 2) // 9)}_4'
         ),
         weights=1637040,
         article_millions=1.6,
@@ -384,14 +421,15 @@ _ROWS = (
                 'channel',
                 96,
                 'channels of the first stage, both streams together',
-                'an even number of at least 2',
-                lambda channel: channel >= 2 and channel % 2 == 0,
+                f'an even number from 2 to {_MOST_CHANNELS:,}',
+                lambda channel: 2 <= channel <= _MOST_CHANNELS and channel % 2 == 0,
                 ('-channel', '--channel'),
             ),
         ),
         recipe=Recipe(lr=0.1, epochs=300, batch=500, drop_after=(150, 225)),
         original='resnet_in_resnet',
-        file_stem=lambda o: 'resnet_in_resnet_{}_{}'.format(o['n_class'], o['channel']),
+        original_module='resnet_in_resnet',
+        file_stem=lambda n_class, channel, **_: f'resnet_in_resnet_{n_class}_{channel}',
         weights=9462048,
         article_millions=9.5,
         paper_accuracy=94.99,
@@ -406,11 +444,12 @@ _ROWS = (
         arxiv='1603.09382',
         row='ResNet110',
         model=StochasticDepth,
-        options=(_depth_6n(110),),
+        options=(_depth(110, 6, (2, 4)),),
         recipe=Recipe(lr=0.1, epochs=500, drop_after=(250, 375), skip_dropped=True),
         original='stochastic_depth',
-        file_stem=lambda o: 'stochastic_depth_{}_{}_{}_{}'.format(
-            o['n_class'], (_blocks(o['depth']),) * 3, (16, 32, 64), (1.0, 0.5)
+        original_module='stochastic_depth',
+        file_stem=lambda n_class, depth, **_: (
+            f'stochastic_depth_{n_class}_{_three(_blocks(depth))}_(16, 32, 64)_(1.0, 0.5)'
         ),
         weights=1719856,
         article_millions=1.7,
@@ -427,7 +466,7 @@ _ROWS = (
         row='Swapout v2(32) W x4',
         model=Swapout,
         options=(
-            _depth_6n(32),
+            _depth(32, 6, (2, 4)),
             _whole('k', 4, 'width: stages start with 16 k, 32 k and 64 k channels', ('-k', '--k')),
             Option(
                 'stochastic_inference',
@@ -439,15 +478,10 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=256, drop_after=(196, 224)),
         original='swapout',
-        file_stem=lambda o: 'swapout_{}_{}_{}_{}_{}_{}_{}_{}'.format(
-            o['n_class'],
-            3,
-            _widths(o['k']),
-            (_blocks(o['depth']),) * 3,
-            (0.0, 0.5),
-            (0.0, 0.5),
-            o['stochastic_inference'],
-            4,
+        original_module='swapout',
+        file_stem=lambda n_class, k, depth, stochastic_inference, **_: (
+            f'swapout_{n_class}_3_{_widths(k)}_{_three(_blocks(depth))}_(0.0, 0.5)_(0.0, 0.5)'
+            f'_{stochastic_inference}_4'
         ),
         weights=7147200,
         article_millions=7.1,
@@ -464,15 +498,16 @@ _ROWS = (
         row='WRN28-10',
         model=WideResNet,
         options=(
-            _depth_6n(28),
+            _depth(28, 6, (2, 4)),
             _whole('k', 10, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k')),
         ),
         recipe=Recipe(
             lr=0.1, epochs=200, weight_decay=5e-4, drop_after=(60, 120, 160), divide_by=1, times=0.2
         ),
         original='wide_residual_net',
-        file_stem=lambda o: 'wide_residual_network_{}_{}_{}_{}'.format(
-            o['n_class'], 3, _widths(o['k']), (_blocks(o['depth']),) * 3
+        original_module='wide_residual_net',
+        file_stem=lambda n_class, k, depth, **_: (
+            f'wide_residual_network_{n_class}_3_{_widths(k)}_{_three(_blocks(depth))}'
         ),
         weights=36202672,
         article_millions=36.2,
@@ -492,7 +527,8 @@ _ROWS = (
             lr=0.04, epochs=400, batch=100, drop_after=(200, 300, 350, 375), skip_dropped=True
         ),
         original='fractal_net',
-        file_stem=lambda o: 'fractal_net_{}'.format(o['n_class']),
+        original_module='fractal_net',
+        file_stem=lambda n_class, **_: f'fractal_net_{n_class}',
         weights=33704000,
         article_millions=33.7,
         paper_accuracy=95.41,
@@ -509,18 +545,14 @@ _ROWS = (
         row='WResNet-d (depth 1192)',
         model=WeightedResNet,
         options=(
-            _depth(
-                1192,
-                '6 n + 4 (10, 16, 22, ..., 1192, ...)',
-                lambda depth: depth >= 10 and depth % 6 == 4,
-                ('-n', '--N'),
-            ),
+            _depth(1192, 6, (4,)),
             _K,
         ),
         recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), skip_dropped=True, alpha_lr=0.001),
         original='weighted_residual_net',
-        file_stem=lambda o: 'residual_network_{}_{}_{}'.format(
-            o['n_class'], _widths(o['k']), ((o['depth'] - 4) // 6,) * 3
+        original_module='weighted_residual_net',
+        file_stem=lambda n_class, k, depth, **_: (
+            f'residual_network_{n_class}_{_widths(k)}_{_three((depth - 4) // 6)}'
         ),
         weights=19138690,
         article_millions=19.1,
@@ -536,13 +568,16 @@ _ROWS = (
         row='RoR-3-WRN58-4',
         model=RoR,
         options=(
-            _depth_6n(58),
+            _depth(58, 6, (2, 4)),
             _whole('k', 4, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k')),
         ),
-        recipe=Recipe(lr=0.1, epochs=500, divide=8, drop_after=(250, 375), skip_dropped=True),
+        recipe=Recipe(
+            lr=0.1, epochs=500, micro_batches=8, drop_after=(250, 375), skip_dropped=True
+        ),
         original='residual_networks_of_residual_networks',
-        file_stem=lambda o: 'resnet_of_resnet_{}_{}_{}_{}'.format(
-            o['n_class'], (_blocks(o['depth']),) * 3, _widths(o['k']), (1.0, 0.5)
+        original_module='resnet_of_resnet',
+        file_stem=lambda n_class, depth, k, **_: (
+            f'resnet_of_resnet_{n_class}_{_three(_blocks(depth))}_{_widths(k)}_(1.0, 0.5)'
         ),
         weights=13672640,
         article_millions=13.6,
@@ -559,23 +594,20 @@ _ROWS = (
         row='k=24, depth=100',
         model=DenseNet,
         options=(
-            _depth(
-                40,
-                '3 n + 4 (7, 10, ..., 40, ..., 100, ...)',
-                lambda depth: depth >= 7 and depth % 3 == 1,
-                ('-depth', '--depth'),
-            ),
+            _depth(40, 3, (4,), ('-depth', '--depth')),
             _whole(
                 'growth_rate',
                 12,
                 'channels that each layer adds',
                 ('-growth_rate', '--growth_rate'),
+                _MOST_CHANNELS,
             ),
         ),
         recipe=Recipe(lr=0.1, epochs=300, batch=64, drop_after=(150, 225)),
         original='dense_net',
-        file_stem=lambda o: 'densenet_{}_{}_{}_{}'.format(
-            o['n_class'], 3, int((o['depth'] - 2) / 3.0), o['growth_rate']
+        original_module='dense_net',
+        file_stem=lambda n_class, depth, growth_rate, **_: (
+            f'densenet_{n_class}_3_{int((depth - 2) / 3.0)}_{growth_rate}'
         ),
         weights=1001616,
         article_millions=27.0,
@@ -620,14 +652,27 @@ _ROWS = (
         row='alpha=270 (depth 110)',
         model=PyramidNet,
         options=(
-            _depth_6n(110),
-            _whole('alpha', 270, 'channels that the blocks add in all', ('-alpha', '--alpha')),
-            _whole('initial_channel', 16, 'channels before the first block', ('-initC', '--initC')),
+            _depth(110, 6, (2, 4)),
+            _whole(
+                'alpha',
+                270,
+                'channels that the blocks add in all',
+                ('-alpha', '--alpha'),
+                _MOST_CHANNELS,
+            ),
+            _whole(
+                'initial_channel',
+                16,
+                'channels before the first block',
+                ('-initC', '--initC'),
+                _MOST_CHANNELS,
+            ),
         ),
         recipe=Recipe(lr=0.5, epochs=300, drop_after=(150, 225)),
         original='pyramidal_residual_networks',
-        file_stem=lambda o: 'pyramidal_resnet_{}_{}_{}_{}'.format(
-            o['n_class'], (_blocks(o['depth']),) * 3, o['initial_channel'], o['alpha']
+        original_module='pyramidal_residual_networks',
+        file_stem=lambda n_class, depth, initial_channel, alpha, **_: (
+            f'pyramidal_resnet_{n_class}_{_three(_blocks(depth))}_{initial_channel}_{alpha}'
         ),
         weights=28435669,
         article_millions=28.4,
@@ -655,8 +700,10 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=200, drop_after=(150, 175)),
         original='neural_architecture_search_with_reinforcement_learning_appendix_a',
-        file_stem=lambda o: 'appndix_a_{}{}'.format(
-            o['n_class'], '' if o['variant'] == 'original' else '_' + o['variant']
+        original_module='neural_architecture_search_appendix_a',
+        file_stem=lambda n_class, variant, **_: (
+            # as the original: the name is misspelled
+            f'appndix_a_{n_class}' if variant == 'original' else f'appndix_a_{n_class}_{variant}'
         ),
         weights=4119708,
         article_millions=32,
@@ -677,7 +724,7 @@ _ROWS = (
         model=ResNeXt,
         options=(
             _whole('C', 2, 'cardinality: number of paths', ('-C', '--C')),
-            _whole('d', 64, 'channels of a path in the first stage', ('-d', '--d')),
+            _whole('d', 64, 'channels of a path in the first stage', ('-d', '--d'), _MOST_CHANNELS),
             _whole(
                 'multiplier',
                 4,
@@ -687,7 +734,8 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=300, batch=256, weight_decay=5e-4, drop_after=(150, 225)),
         original='resnext',
-        file_stem=lambda o: 'ResNext_{}_{}'.format(o['n_class'], o['C']),
+        original_module='resnext',
+        file_stem=lambda n_class, C, **_: f'ResNext_{n_class}_{C}',
         weights=8463104,
         article_millions=68.3,
         paper_accuracy=96.42,
@@ -706,9 +754,21 @@ _ROWS = (
         row='depth=182, alpha=150',
         model=PyramidNetSepDrop,
         options=(
-            _depth_6n(182),
-            _whole('alpha', 150, 'channels that the blocks add in all', ('-alpha', '--alpha')),
-            _whole('initial_channel', 16, 'channels before the first block', ('-initC', '--initC')),
+            _depth(182, 6, (2, 4)),
+            _whole(
+                'alpha',
+                150,
+                'channels that the blocks add in all',
+                ('-alpha', '--alpha'),
+                _MOST_CHANNELS,
+            ),
+            _whole(
+                'initial_channel',
+                16,
+                'channels before the first block',
+                ('-initC', '--initC'),
+                _MOST_CHANNELS,
+            ),
         ),
         recipe=Recipe(
             lr=0.5,
@@ -719,8 +779,9 @@ _ROWS = (
             'experiment with Adam that divides by zero.',
         ),
         original='pyramidal_residual_networks_with_separated_stochastic_depth',
-        file_stem=lambda o: 'pyramidal_resnet_{}_{}_{}_{}'.format(
-            o['n_class'], (_blocks(o['depth']),) * 3, o['initial_channel'], o['alpha']
+        original_module='pyramidal_residual_networks_with_separated_stochastic_depth',
+        file_stem=lambda n_class, depth, initial_channel, alpha, **_: (
+            f'pyramidal_resnet_{n_class}_{_three(_blocks(depth))}_{initial_channel}_{alpha}'
         ),
         weights=16479517,
         article_millions=16.5,

@@ -47,7 +47,7 @@ def run(args):
         chosen = first_of_each_class(y, args.per_class, len(data.label_names))
         x, y = x[chosen], y[chosen]
     batch = args.batch or entry.recipe.batch
-    divide = args.test_batch_divide or (1 if args.batch else entry.recipe.divide)
+    divide = args.test_batch_divide or (1 if args.batch else entry.recipe.micro_batches)
     result = evaluate(
         model,
         x,

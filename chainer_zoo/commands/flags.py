@@ -198,14 +198,14 @@ def parser_for(name, prog='train_cifar10.py'):
         '-trb',
         '--train_batch_divide',
         type=whole(1),
-        default=recipe.divide,
+        default=recipe.micro_batches,
         help='split a batch into so many parts; BN sees one part at a time',
     )
     group.add_argument(
         '-teb',
         '--test_batch_divide',
         type=whole(1),
-        default=recipe.divide,
+        default=recipe.micro_batches,
         help='test on batch / TEB images at a time: bounds the memory',
     )
     group.add_argument(

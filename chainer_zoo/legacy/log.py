@@ -14,34 +14,15 @@ import re
 
 import numpy as np
 
+from chainer_zoo import catalog
 from chainer_zoo.errors import UserError
 from chainer_zoo.files import write_whole
 
 #: Our names of the models, by the module of the original's class in the record 'model'.
 _MODULES = {
-    'network_in_network': 'nin',
-    'network_in_network_with_bn': 'nin_bn',
-    'vgg_a': 'vgg_a',
-    'googlenet': 'googlenet',
-    'googlenet_v2': 'googlenet_v2',
-    'googlenet_v3': 'googlenet_v3',
-    'prelu': 'prelu_net',
-    'highway_networks': 'highway',
-    'original_residual_net': 'resnet',
-    'squeeze_net': 'squeezenet',
-    'residual_net': 'preresnet',
-    'resnet_in_resnet': 'rir',
-    'stochastic_depth': 'stochastic_depth',
-    'swapout': 'swapout',
-    'wide_residual_net': 'wide_resnet',
-    'fractal_net': 'fractalnet',
-    'weighted_residual_net': 'weighted_resnet',
-    'resnet_of_resnet': 'ror',
-    'dense_net': 'densenet',
-    'pyramidal_residual_networks': 'pyramidnet',
-    'neural_architecture_search_appendix_a': 'nas',
-    'resnext': 'resnext',
-    'pyramidal_residual_networks_with_separated_stochastic_depth': 'pyramidnet_sepdrop',
+    entry.original_module: entry.name
+    for entry in map(catalog.entry, catalog.names())
+    if entry.original_module
 }
 
 

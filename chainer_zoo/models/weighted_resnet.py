@@ -119,6 +119,12 @@ class WeightedResNet(chainer.Chain):
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
         self.channels = channels
 
+    def alphas(self):
+        """Yield the parameters that weight the residuals; they have a learning rate of their own."""
+        for link in self.links():
+            if isinstance(link, Alpha):
+                yield link.W
+
     def forward(self, x):
         h = self.conv1(x)  # (B, 16, 32, 32)
         # with no block dropped; size and channels stay where the first block of a stage is

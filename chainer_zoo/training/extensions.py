@@ -21,7 +21,7 @@ from chainer_zoo.legacy import model_file
 from chainer_zoo.training import plots
 from chainer_zoo.training import snapshots
 from chainer_zoo.training.evaluation import evaluate
-from chainer_zoo.training.optimizer import set_rate
+from chainer_zoo.training.optimizer import set_lr
 from chainer_zoo.training.updater import epoch_of
 from chainer_zoo.training.updater import weights_must_be_finite
 
@@ -121,7 +121,7 @@ class Rate(extension.Extension):
 
     def __call__(self, trainer):
         optimizer = trainer.updater.get_optimizer('main')
-        set_rate(optimizer, self.recipe, trainer.updater.epoch + 1, self.lr)
+        set_lr(optimizer, self.recipe, trainer.updater.epoch + 1, self.lr)
 
 
 class ReportRate(extension.Extension):

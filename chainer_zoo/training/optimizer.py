@@ -1,9 +1,14 @@
 """From a recipe to Chainer's optimizer."""
 
+from __future__ import annotations
+
+import chainer
 import numpy as np
 from chainer import optimizer_hooks
 from chainer import optimizers
 from chainer.optimizers.momentum_sgd import MomentumSGDRule
+
+from chainer_zoo.catalog import Recipe
 
 
 def _is_plain(param):
@@ -85,13 +90,17 @@ class SkippingMomentumSGD(MomentumSGD):
     """Momentum SGD that leaves parameters without a gradient alone.
 
     When a block is dropped for a batch its parameters have no gradient. Chainer's momentum SGD
-    takes zeros for it, so momentum and weight decay would still move them; the original updates
-    such parameters not at all (one optimizer a link, skipped without a gradient).
+    takes zeros for it, so momentum and weight decay would still move them; the original does not
+    update such parameters at all (one optimizer a link, skipped without a gradient).
     """
 
     def update(self, *args, **kwds):
         """Update the parameters that have a gradient; see Chainer's method."""
-        dropped = [param.update_rule for param in self.target.params() if param.grad is None]
+        dropped = [
+            param.update_rule
+            for param in self.target.params()
+            if param.grad is None and param.update_rule.enabled  # what is frozen stays frozen
+        ]
         for rule in dropped:
             rule.enabled = False
         try:
@@ -101,24 +110,28 @@ class SkippingMomentumSGD(MomentumSGD):
                 rule.enabled = True
 
 
-def make_optimizer(recipe, model, lr=None, mixed16=False):
-    """Return the optimizer that ``recipe`` names, set up for ``model``, at its first epoch's rate.
+def make_optimizer(
+    recipe: Recipe, model: chainer.Chain, lr: float | None = None, mixed16: bool = False
+) -> chainer.GradientMethod:
+    """Return the optimizer of ``recipe``, set up for ``model`` and its first epoch.
 
     Args:
-        recipe (chainer_zoo.catalog.Recipe): the model's recipe.
-        model (chainer.Chain): the model.
-        lr (float): the rate to start from, if not the recipe's.
-        mixed16 (bool): update float16 parameters in float32, with dynamic loss scaling.
+        recipe: the model's recipe.
+        model: the model.
+        lr: the learning rate to start from, if not the recipe's.
+        mixed16: update float16 parameters in float32, with dynamic loss scaling.
 
     Returns:
-        chainer.Optimizer: with weight decay, then clipping, as hooks.
+        The optimizer, with weight decay and then clipping as hooks.
     """
     if recipe.optimizer == 'RMSprop':
-        # Inception-v4, section 4; epsilon inside the root, as in TensorFlow, which the paper used
-        optimizer = optimizers.RMSprop(alpha=0.9, eps=1.0, eps_inside_sqrt=True)
+        optimizer = optimizers.RMSprop(
+            alpha=recipe.rms_decay, eps=recipe.rms_epsilon, eps_inside_sqrt=True
+        )
+    elif recipe.skip_dropped:
+        optimizer = SkippingMomentumSGD(momentum=recipe.momentum)
     else:
-        kind = SkippingMomentumSGD if recipe.skip_dropped else MomentumSGD
-        optimizer = kind(momentum=recipe.momentum)
+        optimizer = MomentumSGD(momentum=recipe.momentum)
     if mixed16:
         optimizer.use_fp32_update()
     optimizer.setup(model)
@@ -127,14 +140,15 @@ def make_optimizer(recipe, model, lr=None, mixed16=False):
     optimizer.add_hook(optimizer_hooks.WeightDecay(recipe.weight_decay))
     if recipe.clip is not None:
         optimizer.add_hook(optimizer_hooks.GradientClipping(recipe.clip))
-    set_rate(optimizer, recipe, 1, lr)
+    set_lr(optimizer, recipe, 1, lr)
     return optimizer
 
 
-def set_rate(optimizer, recipe, epoch, lr=None):
-    """Set the rate of ``epoch`` (int, from 1 on); see :func:`make_optimizer`."""
+def set_lr(
+    optimizer: chainer.GradientMethod, recipe: Recipe, epoch: int, lr: float | None = None
+) -> None:
+    """Set the learning rate of ``epoch``, from 1 on; see :func:`make_optimizer`."""
     optimizer.lr = recipe.lr_at(epoch, lr)
     if recipe.alpha_lr is not None:
-        for param in optimizer.target.params():
-            if param.shape == (1, 1, 1, 1):
-                param.update_rule.hyperparam.lr = recipe.alpha_lr_at(epoch)
+        for param in optimizer.target.alphas():
+            param.update_rule.hyperparam.lr = recipe.alpha_lr_at(epoch)

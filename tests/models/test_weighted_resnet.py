@@ -8,7 +8,7 @@ from analysable import make_identity
 import chainer_zoo
 from chainer_zoo.models import weighted_resnet
 from chainer_zoo.training.optimizer import make_optimizer
-from chainer_zoo.training.optimizer import set_rate
+from chainer_zoo.training.optimizer import set_lr
 
 X = np.arange(-8, 8, dtype=np.float32).reshape(1, 1, 4, 4)
 
@@ -44,7 +44,7 @@ def test_alpha_has_a_rate_of_its_own():
     model = weighted_resnet.WeightedResNet(depth=10)
     optimizer = make_optimizer(recipe, model)
     for epoch, rate, alpha_rate in ((1, 0.1, 0.001), (82, 0.01, 0.0001)):
-        set_rate(optimizer, recipe, epoch)
+        set_lr(optimizer, recipe, epoch)
         for path, param in model.namedparams():
             expected = alpha_rate if path.endswith('/weight/weight/W') else rate
             np.testing.assert_allclose(param.update_rule.hyperparam.lr, expected, err_msg=path)

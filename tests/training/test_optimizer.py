@@ -8,9 +8,10 @@ from chainer.optimizer_hooks import WeightDecay
 
 import chainer_zoo
 from chainer_zoo.catalog import Recipe
+from chainer_zoo.functions import noise
 from chainer_zoo.training.optimizer import make_optimizer
 from chainer_zoo.training.optimizer import MomentumSGD
-from chainer_zoo.training.optimizer import set_rate
+from chainer_zoo.training.optimizer import set_lr
 from chainer_zoo.training.optimizer import SkippingMomentumSGD
 
 
@@ -127,6 +128,54 @@ def test_what_was_dropped_keeps_its_value_and_its_momentum():
     assert float(optimizer.target.b.array[0]) != before[0]
 
 
+def fingerprints(model):
+    return {path: param.array.tobytes() for path, param in model.namedparams()}
+
+
+@pytest.mark.parametrize('name', ['stochastic_depth', 'ror', 'weighted_resnet'])
+@pytest.mark.parametrize('frozen', ['everything', 'one block', 'nothing'])
+def test_what_is_frozen_stays_frozen_and_only_that(name, frozen):
+    """Blocks drop out at random; what the optimizer switches off for it, it switches on again."""
+    np.random.seed(0)
+    noise.generator.seed(0)
+    depth = 10 if name == 'weighted_resnet' else 8
+    model = chainer_zoo.build(name, depth=depth, **({'k': 1} if name == 'ror' else {}))
+    optimizer = make_optimizer(chainer_zoo.entry(name).recipe, model)
+    links = {'everything': [model], 'one block': [model.conv1], 'nothing': []}[frozen]
+    for link in links:
+        link.disable_update()
+    kept = {id(param) for link in links for param in link.params()}
+    enabled = {id(param): param.update_rule.enabled for param in model.params()}
+    before = fingerprints(model)
+    x = np.random.RandomState(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    for _ in range(6):
+        model.cleargrads()
+        chainer.functions.sum(model(x)).backward()
+        optimizer.update()
+        assert enabled == {id(param): param.update_rule.enabled for param in model.params()}
+    moved = {path for path, array in fingerprints(model).items() if array != before[path]}
+    for path, param in model.namedparams():
+        assert path not in moved if id(param) in kept else True, path
+    assert bool(moved) == (frozen != 'everything')
+
+
+def test_an_update_that_fails_leaves_no_parameter_switched_off():
+    optimizer = make_optimizer(Recipe(lr=0.5, epochs=1, skip_dropped=True), Two())
+
+    class Failing:
+        name = 'Failing'
+        timing = 'pre'
+        call_for_each_param = False
+
+        def __call__(self, optimizer):
+            raise KeyError
+
+    optimizer.add_hook(Failing())
+    with pytest.raises(KeyError):
+        update(optimizer, 1.0, None)
+    assert optimizer.target.a.update_rule.enabled and optimizer.target.b.update_rule.enabled
+
+
 def test_without_skipping_an_absent_gradient_counts_as_zero():
     optimizer = make_optimizer(Recipe(lr=0.5, epochs=1, weight_decay=0.1), Two())
     update(optimizer, 1.0, 1.0)
@@ -144,16 +193,29 @@ def test_gradients_are_clipped_behind_weight_decay():
     assert float(optimizer.target.b.array[0]) == pytest.approx(1 - 4 / 5)
 
 
-def test_weights_of_weighted_residuals_go_at_their_own_rate():
+def test_alphas_have_their_own_learning_rate_and_other_single_numbers_do_not():
     model = chainer_zoo.build('weighted_resnet', depth=10)
     recipe = chainer_zoo.entry('weighted_resnet').recipe
+    with model.init_scope():
+        model.other = chainer.Parameter(0, (1, 1, 1, 1))  # of an alpha's shape
     optimizer = make_optimizer(recipe, model)
     for epoch, alpha, rest in ((1, 0.001, 0.1), (82, 0.0001, 0.01)):
-        set_rate(optimizer, recipe, epoch)
-        rates = {
-            param.update_rule.hyperparam.lr
-            for param in model.params()
-            if param.shape == (1, 1, 1, 1)
-        }
-        assert len(rates) == 1 and rates.pop() == pytest.approx(alpha)
-        assert optimizer.lr == pytest.approx(rest)
+        set_lr(optimizer, recipe, epoch)
+        for path, param in model.namedparams():
+            expected = alpha if path.endswith('/weight/weight/W') else rest
+            assert param.update_rule.hyperparam.lr == pytest.approx(expected), path
+
+
+def test_rmsprop_has_the_constants_of_its_recipe():
+    recipe = Recipe(
+        lr=0.5, epochs=1, weight_decay=0.0, optimizer='RMSprop', rms_decay=0.75, rms_epsilon=2.0
+    )
+    optimizer = make_optimizer(recipe, Two())
+    update(optimizer, 4.0, 0.0)
+    # the mean square is 0.25 * 16 = 4; epsilon is added inside the root
+    assert float(optimizer.target.a.array[0]) == pytest.approx(1 - 0.5 * 4 / np.sqrt(4 + 2))
+
+
+def test_inception_v4_has_the_constants_of_its_paper():
+    recipe = chainer_zoo.entry('inception_v4').recipe
+    assert (recipe.rms_decay, recipe.rms_epsilon) == (0.9, 1.0)
