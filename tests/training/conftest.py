@@ -21,7 +21,7 @@ def tiny(tmp_path_factory):
     data = shapes.read(train=100, test=30)
     parts = np.array_split(np.arange(100), 5)
     batches = {
-        'data_batch_%d' % (i + 1): (data.train_x[part], data.train_y[part])
+        f'data_batch_{i + 1}': (data.train_x[part], data.train_y[part])
         for i, part in enumerate(parts)
     }
     batches['test_batch'] = (data.test_x, data.test_y)
