@@ -1,49 +1,71 @@
-# make demo       installs, trains a small ResNeXt for a minute, says what it reached
-# make test       installs, runs the tests
-# make gpu-check  everything that needs a GPU, into one report file; CUDA=13 takes CuPy 14
+# make demo          installs, trains a small ResNeXt for a minute, says what it reached
+# make test          installs, runs the tests that do not take long
+# make test-all      installs, runs all tests
+# make lint          format, faults that ruff finds, layers of imports, type hints
+# make gpu-check     everything that needs a GPU, into one report file; CUDA=13 takes CuPy 14
+# make test-install  every way to install, in fresh environments; writes the table in docs/install.md
+# make test-newest   the tests on Python 3.14 and newer, from Debian's next release (needs root)
 
-# The first Python on this machine that Chainer runs on.
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python3.9; do \
-	$$python -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	&& echo $$python && break; done)
+# The newest Python here that has what a virtual environment needs, else the newest.
+PYTHONS = 3.15 3.14 3.13 3.12 3.11 3.10 3.9 3
+PYTHON ?= $(shell for module in ensurepip,venv sys; do for version in $(PYTHONS); do \
+	python$$version -c "import $$module, sys; sys.exit(sys.version_info < (3, 9))" 2>/dev/null \
+	&& echo python$$version && exit; done; done)
 VENV ?= .venv
 NUMPY ?= numpy
 PYTEST_ARGS ?=
 GPU_CHECK_ARGS ?=
 CUDA = 12
 
-.PHONY: demo test gpu-check install clean
+PIP = $(VENV)/bin/python -m pip install -q
+# One thread a process, two processes: faster than the other way round, and repeatable.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
+
+.PHONY: demo test test-all lint gpu-check test-install test-newest install clean
 
 demo: install
 	rm -rf results/demo
 	$(VENV)/bin/python train_cifar10.py --model resnext -d 4 -b 32 -lr 0.02 -trb 1 \
 		-teb 1 --dataset auto --limit_test 1000 --minutes 1.2 --out results/demo
 
-# One thread a process, two processes: faster than the other way round, and repeatable.
 test: $(VENV)/tests-installed
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(PYTEST) -m 'not slow' $(PYTEST_ARGS)
+
+test-all: $(VENV)/tests-installed
+	$(PYTEST) $(PYTEST_ARGS)
+
+lint: $(VENV)/tests-installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
 
 gpu-check: $(VENV)/gpu-installed-$(CUDA)
 	$(VENV)/bin/python benchmarks/gpu_check.py $(GPU_CHECK_ARGS)
 
+test-install:
+	$(PYTHON) .ci/install_matrix.py
+
+test-newest:
+	.ci/newest
+
 install: $(VENV)/installed
 
-# Chainer's source archive needs pkg_resources to build, hence the old setuptools and no isolation.
-$(VENV)/installed: setup.py
-	@test -n "$(PYTHON)" || { echo 'needs Python 3.9 to 3.13: name one by make PYTHON=...'; exit 2; }
+# Chainer's source archive needs the pkg_resources of old setuptools to build; without isolation it
+# finds those that are installed first.
+$(VENV)/installed: setup.py pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'needs Python 3.9 or newer: name one by make PYTHON=...'; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo '$(PYTHON) lacks venv: apt install python3-venv'; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -q --upgrade pip
-	$(VENV)/bin/python -m pip install -q 'setuptools>=64,<81' wheel '$(NUMPY)'
-	$(VENV)/bin/python -m pip install -q --no-build-isolation -e .
-	@# Now instead of in the first run, which would have to wait ten seconds.
-	-$(VENV)/bin/python -W ignore -c 'from chainer_zoo import engines, jit; \
-		engines.CPU.why_not() or jit.loops("chainer_zoo.engines.cpu.loops")'
+	$(PIP) --upgrade pip
+	$(PIP) 'setuptools>=64' -c constraints.txt wheel '$(NUMPY)'
+	$(PIP) --no-build-isolation -e . '$(NUMPY)'
+	@$(VENV)/bin/python -W ignore -c 'from chainer_zoo.commands import doctor; doctor.prepare()'
 	touch $@
 
 $(VENV)/tests-installed: $(VENV)/installed
-	$(VENV)/bin/python -m pip install -q --no-build-isolation -e '.[test]' '$(NUMPY)'
+	$(PIP) --no-build-isolation -e '.[test]' '$(NUMPY)'
 	touch $@
 
 # 2 GB: CUDA and cuDNN as wheels, so that the machine needs nothing but the driver. Two CuPys would
@@ -51,7 +73,7 @@ $(VENV)/tests-installed: $(VENV)/installed
 $(VENV)/gpu-installed-$(CUDA): $(VENV)/tests-installed
 	rm -f $(VENV)/gpu-installed-*
 	$(VENV)/bin/python -m pip uninstall -qq -y cupy-cuda12x cupy-cuda13x
-	$(VENV)/bin/python -m pip install -q --no-build-isolation -e '.[cuda$(CUDA)]' '$(NUMPY)'
+	$(PIP) --no-build-isolation -e '.[cuda$(CUDA)]' '$(NUMPY)'
 	touch $@
 
 clean:
