@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 
+from chainer_zoo import threads
 from chainer_zoo.engines.cpu import library as dnnl
 
 CACHE_SIZE = 2048  # primitives a thread keeps; the oldest goes first
@@ -62,6 +63,16 @@ def run_single_threaded():
         _state['library'].omp_set_num_threads(1)  # libgomp's, on which the library depends
 
 
+def _limit_threads(library):
+    """Let OpenMP use no more threads in this thread than there are processors for it.
+
+    It takes OMP_NUM_THREADS as it is, and knows no quota of a container.
+    """
+    if hasattr(library, 'omp_get_max_threads'):  # GNU's OpenMP, on which the library depends
+        if library.omp_get_max_threads() > threads.limit():
+            library.omp_set_num_threads(threads.limit())
+
+
 class _Context(threading.local):
     """What one thread needs to run primitives: a stream, its primitives, scratch memory."""
 
@@ -69,6 +80,7 @@ class _Context(threading.local):
         start()
         self.library = _state['library']
         self.engine = _state['engine']
+        _limit_threads(self.library)
         self.stream = ctypes.c_void_p()
         dnnl.check(
             self.library.dnnl_stream_create(
