@@ -1,10 +1,15 @@
-"""``python -m chainer_zoo doctor``: versions, devices, and what is missing with what mends it."""
+"""``doctor``: versions, devices, and what is missing, with the command that fixes it."""
 
-import collections
+from __future__ import annotations
+
+import argparse
 import ctypes
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
 
 import chainer
 import numpy as np
@@ -12,21 +17,37 @@ import numpy as np
 from chainer_zoo import compat
 from chainer_zoo import engines
 from chainer_zoo import jit
-
-Finding = collections.namedtuple('Finding', 'name found remedy')
-Finding.__doc__ = """One line of the report.
-
-``name`` is what was looked for and ``found`` what there is; ``remedy`` is a command or a sentence
-that mends it, or None where nothing needs mending."""
+from chainer_zoo import threads
 
 #: What the GPU path is installed by: CuPy, cuDNN and the CUDA that they need.
 INSTALL_GPU = (
-    "pip install --no-build-isolation '.[cuda12]' (in this project's folder; "
-    "'.[cuda13]' for GPUs newer than Hopper; two CuPys overwrite each other)"
+    "pip install '.[cuda12]' as docs/install.md says ('.[cuda13]' for GPUs newer than Hopper; "
+    'two CuPys overwrite each other)'
 )
 
+#: System libraries that a minimal system may lack, and the Debian packages that have them.
+SYSTEM_PACKAGES = {
+    'libgomp.so': 'libgomp1',
+    'libstdc++.so': 'libstdc++6',
+    'libgcc_s.so': 'libgcc-s1',
+}
 
-def version(package):
+
+class Finding(NamedTuple):
+    """One line of the report.
+
+    Attributes:
+        name: what was looked for.
+        found: what there is.
+        remedy: a command or a sentence that fixes it; None where nothing needs fixing.
+    """
+
+    name: str
+    found: str
+    remedy: str | None
+
+
+def version(package: str) -> str | None:
     """Return the version of an installed package, or None."""
     try:
         return importlib.metadata.version(package)
@@ -34,61 +55,55 @@ def version(package):
         return None
 
 
-def cores():
-    """Return how many processors this process may use."""
-    if hasattr(os, 'sched_getaffinity'):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
-
-
-def blas():
+def blas() -> str | None:
     """Return name and version of the BLAS that NumPy was built with."""
     if hasattr(np, '__config__') and hasattr(np.__config__, 'CONFIG'):  # NumPy >= 1.25
         found = np.__config__.CONFIG.get('Build Dependencies', {}).get('blas', {})
         return ' '.join(str(found[key]) for key in ('name', 'version') if found.get(key)) or None
     for name in ('openblas64__info', 'openblas_info', 'blas_mkl_info', 'blas_opt_info'):
-        found = np.__config__.get_info(name).get('libraries')
+        found = np.__config__.get_info(name).get('libraries')  # type: ignore[attr-defined]
         if found:
             return ' '.join(dict.fromkeys(found))
     return None
 
 
-def find_cpu():
-    """Return findings on the processor and what computes on it."""
-    threads = os.environ.get('OMP_NUM_THREADS')
-    yield Finding(
-        'processor',
-        '{}, {} cores{}'.format(
-            platform.machine(),
-            cores(),
-            f', {threads} threads by OMP_NUM_THREADS' if threads else '',
-        ),
-        None,
-    )
+def find_cpu() -> Iterator[Finding]:
+    """Yield findings on the processor and what computes on it."""
+    processors, computing = threads.usable_processors(), threads.limit()
+    limited = '' if computing == processors else f', {computing} threads by OMP_NUM_THREADS'
+    yield Finding('processor', f'{platform.machine()}, {processors} cores{limited}', None)
     library = blas()
     yield Finding(
         'BLAS',
         library or 'none that NumPy knows of',
         None if library else 'pip install --force-reinstall numpy (its wheels bring OpenBLAS)',
     )
-    reason = engines.CPU.why_not()
-    if reason is None:
-        yield Finding('oneDNN', version('onednn-cpu-gomp') or "the system's", None)
-    elif platform.system() == 'Linux' and platform.machine() == 'x86_64':
-        yield Finding('oneDNN', reason, 'pip install onednn-cpu-gomp==2023.2.0')
-    else:
-        yield Finding('oneDNN', reason, "nothing to do: Chainer's own code computes, more slowly")
+    yield find_onednn()
     reason = jit.why_not()
     yield Finding(
         'Numba',
-        version('numba') if reason is None else first_line(reason),
-        reason
-        and 'pip install --upgrade numba (without it images are '
-        'prepared, and convolutions computed, more slowly)',
+        (version('numba') or 'unknown version') if reason is None else first_line(reason),
+        None
+        if reason is None
+        else 'pip install --upgrade numba (without it images are prepared, and convolutions '
+        'computed, more slowly)',
     )
 
 
-def driver_version():
+def find_onednn() -> Finding:
+    """Return the finding on the CPU engine's library."""
+    reason = engines.CPU.why_not()
+    if reason is None:
+        return Finding('oneDNN', version('onednn-cpu-gomp') or "the system's", None)
+    if platform.system() != 'Linux' or platform.machine() != 'x86_64':
+        return Finding('oneDNN', reason, "nothing to do: Chainer's own code computes, more slowly")
+    missing = [package for library, package in SYSTEM_PACKAGES.items() if library in reason]
+    if missing and version('onednn-cpu-gomp'):
+        return Finding('oneDNN', reason, 'apt install ' + ' '.join(missing))
+    return Finding('oneDNN', reason, 'pip install onednn-cpu-gomp==2023.2.0')
+
+
+def driver_version() -> str | None:
     """Return the version of NVIDIA's driver as nvidia-smi writes it, or None."""
     try:
         library = ctypes.CDLL('nvml.dll' if os.name == 'nt' else 'libnvidia-ml.so.1')
@@ -104,13 +119,13 @@ def driver_version():
     return text.value.decode() if found else None
 
 
-def installed_cupys():
+def installed_cupys() -> list[str]:
     """Return the names of the packages that bring CuPy; more than one do not go together."""
     return [name for name in ('cupy-cuda12x', 'cupy-cuda13x', 'cupy') if version(name)]
 
 
-def find_gpu():
-    """Return findings on GPUs, CuPy and cuDNN."""
+def find_gpu() -> Iterator[Finding]:
+    """Yield findings on GPUs, CuPy and cuDNN."""
     driver = compat.cuda_driver()
     if driver is None:
         yield Finding(
@@ -122,7 +137,7 @@ def find_gpu():
         number = driver_version()
         yield Finding(
             'GPU driver',
-            '{}for CUDA {}.{}'.format(number + ', ' if number else '', *driver),
+            (f'{number}, ' if number else '') + f'for CUDA {driver[0]}.{driver[1]}',
             None if driver >= (12, 0) else "update NVIDIA's driver to 525 or newer (CUDA 12)",
         )
     try:
@@ -143,7 +158,7 @@ def find_gpu():
         yield Finding(
             'Chainer on CuPy',
             f'off: {first_line(cuda._resolution_error)}',
-            "pip install '{}[ctk]'".format(' '.join(installed_cupys()))
+            f"pip install '{' '.join(installed_cupys())}[ctk]'"
             if major >= 14
             else INSTALL_GPU + ', or CUDA 12 with LD_LIBRARY_PATH on its lib64',
         )
@@ -151,11 +166,11 @@ def find_gpu():
         yield find_cudnn(cupy, major)
 
 
-def find_cudnn(cupy, major):
+def find_cudnn(cupy: Any, major: int) -> Finding:
     """Return the finding on cuDNN; with CuPy 14 and newer this starts to use the GPU."""
     cuda = chainer.backends.cuda
     if cuda.cudnn_enabled:
-        return Finding('cuDNN', cudnn_version(), None)
+        return Finding('cuDNN', cudnn_version() or 'unknown version', None)
     if cuda._cudnn_disabled_by_user:
         return Finding('cuDNN', 'none: CHAINER_CUDNN=0 is set', 'unset CHAINER_CUDNN')
     if major < 14:
@@ -166,16 +181,16 @@ def find_cudnn(cupy, major):
         )
     reason = engines.GPU.why_not()
     if reason is None:
-        return Finding('cuDNN', cudnn_version(), None)
+        return Finding('cuDNN', cudnn_version() or 'unknown version', None)
+    cuda_major = cupy.cuda.runtime.runtimeGetVersion() // 1000
     return Finding(
         'cuDNN',
         'none: ' + reason,
-        f'pip install nvidia-cudnn-cu{cupy.cuda.runtime.runtimeGetVersion() // 1000}==9.*, and a driver '
-        'as new as that asks for',
+        f'pip install nvidia-cudnn-cu{cuda_major}==9.*, and a driver as new as that asks for',
     )
 
 
-def cudnn_version():
+def cudnn_version() -> str | None:
     """Return the version of the cuDNN that there is for Chainer, or None; this starts no GPU."""
     cuda = chainer.backends.cuda
     if cuda.cudnn_enabled:
@@ -184,8 +199,8 @@ def cudnn_version():
     return engines.GPU.version()
 
 
-def find_devices(cupy, driver):
-    """Return a finding for each GPU, or one that there is none."""
+def find_devices(cupy: Any, driver: tuple[int, int] | None) -> Iterator[Finding]:
+    """Yield a finding for each GPU, or one that there is none."""
     runtime = cupy.cuda.runtime
     try:
         count = runtime.getDeviceCount()
@@ -200,16 +215,17 @@ def find_devices(cupy, driver):
         yield Finding(f'GPU {number}', describe(runtime, number), None)
 
 
-def describe(runtime, number):
+def describe(runtime: Any, number: int) -> str:
     """Return name, compute capability and memory of a GPU, from ``cupy.cuda.runtime``."""
     found = runtime.getDeviceProperties(number)
-    return '{}, compute capability {}.{}, {:.0f} GiB'.format(
-        found['name'].decode(), found['major'], found['minor'], found['totalGlobalMem'] / 2.0**30
+    return (
+        f'{found["name"].decode()}, compute capability {found["major"]}.{found["minor"]}, '
+        f'{found["totalGlobalMem"] / 2**30:.0f} GiB'
     )
 
 
-def find_packages():
-    """Return findings on the interpreter and the packages that are needed."""
+def find_packages() -> Iterator[Finding]:
+    """Yield findings on the interpreter and the packages that are needed."""
     yield Finding('Python', f'{platform.python_version()} on {platform.system()}', None)
     for package in ('chainer_zoo', 'chainer', 'numpy', 'pillow', 'matplotlib', 'tqdm'):
         found = version(package)
@@ -219,16 +235,36 @@ def find_packages():
             yield Finding(package, found or 'missing', None if found else f'pip install {package}')
 
 
-def first_line(error):
+def first_line(error: object) -> str:
     """Return the first line of an error's message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def add_arguments(parser):
+def prepare() -> None:
+    """Do at the end of an installation what the first run would have to wait for.
+
+    Compiles the loops, which takes ten seconds, and says what the CPU lacks to be fast.
+    """
+    if engines.CPU.why_not() is None:
+        jit.loops('chainer_zoo.engines.cpu.loops')
+    show_remedies(list(find_cpu()))
+
+
+def show_remedies(findings: list[Finding]) -> None:
+    """Print what to do, if there is something."""
+    remedies = [f for f in findings if f.remedy]
+    width = max((len(f.name) for f in findings), default=0)
+    if remedies:
+        print('\nTo fix:')
+    for f in remedies:
+        print(f'{f.name:{width}}  {f.remedy}')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments: it has none."""
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Print the findings, then what to do.
 
     Returns:
@@ -237,10 +273,6 @@ def run(args):
     findings = [f for find in (find_packages, find_cpu, find_gpu) for f in find()]
     width = max(len(f.name) for f in findings)
     for f in findings:
-        print('{:{}}  {}'.format(f.name, width, f.found))
-    remedies = [f for f in findings if f.remedy]
-    if remedies:
-        print('\nTo mend:')
-    for f in remedies:
-        print('{:{}}  {}'.format(f.name, width, f.remedy))
+        print(f'{f.name:{width}}  {f.found}')
+    show_remedies(findings)
     return 0

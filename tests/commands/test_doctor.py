@@ -1,4 +1,4 @@
-"""The doctor says what is there, and for what is missing the command that mends it."""
+"""The doctor says what is there, and for what is missing the command that fixes it."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ def report(capsys):
     parser = argparse.ArgumentParser()
     doctor.add_arguments(parser)
     assert doctor.run(parser.parse_args([])) == 0
-    found, _, remedies = capsys.readouterr().out.partition('\nTo mend:\n')
+    found, _, remedies = capsys.readouterr().out.partition('\nTo fix:\n')
     return tuple(
         dict(line.split('  ', 1) for line in text.splitlines()) for text in (found, remedies)
     )
@@ -198,6 +198,38 @@ def test_a_missing_package_onednn_and_numba(machine, capsys, monkeypatch):
     assert found['Numba'] == 'Numba needs NumPy 2.5 or less' and 'numba' in remedies['Numba']
     monkeypatch.setattr(doctor.platform, 'machine', lambda: 'arm64')
     assert stripped(report(capsys)[1])['oneDNN'].startswith('nothing to do')
+
+
+@pytest.mark.parametrize(
+    'reason, packages',
+    [
+        ('libgomp.so.1: cannot open shared object file: No such file', 'libgomp1'),
+        ('libstdc++.so.6: cannot open shared object file: No such file', 'libstdc++6'),
+        ('libgcc_s.so.1: cannot open; libgomp.so.1: cannot open', 'libgomp1 libgcc-s1'),
+    ],
+)
+def test_a_system_library_is_missing_and_not_the_package(reason, packages, capsys, monkeypatch):
+    monkeypatch.setattr(engines.CPU, 'why_not', lambda: reason)
+    monkeypatch.setattr(doctor, 'version', lambda package: '1.0')
+    monkeypatch.setattr(doctor.platform, 'system', lambda: 'Linux')
+    monkeypatch.setattr(doctor.platform, 'machine', lambda: 'x86_64')
+    found, remedies = map(stripped, report(capsys))
+    assert found['oneDNN'] == reason and remedies['oneDNN'] == 'apt install ' + packages
+    monkeypatch.setattr(doctor, 'version', lambda package: None)
+    assert stripped(report(capsys)[1])['oneDNN'].startswith('pip install onednn')
+
+
+def test_the_end_of_an_installation_says_what_the_cpu_lacks_and_nothing_else(capsys, monkeypatch):
+    monkeypatch.setattr(jit, 'why_not', lambda: None)
+    compiled: list = []
+    monkeypatch.setattr(jit, 'loops', compiled.append)
+    monkeypatch.setattr(engines.CPU, 'why_not', lambda: None)
+    doctor.prepare()
+    assert capsys.readouterr().out == ''
+    monkeypatch.setattr(engines.CPU, 'why_not', lambda: 'libgomp.so.1: cannot open')
+    doctor.prepare()
+    assert 'oneDNN' in capsys.readouterr().out
+    assert compiled == ['chainer_zoo.engines.cpu.loops']
 
 
 def test_blas_of_an_older_numpy(monkeypatch):

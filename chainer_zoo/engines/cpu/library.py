@@ -5,9 +5,13 @@ The signatures and numbers are those of oneDNN 3.2 (``dnnl.h`` and ``dnnl_types.
 attributes of the loaded library; :func:`check` turns what they return into a Python exception.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys
+from collections.abc import Callable
+from collections.abc import Iterator
 from ctypes import c_char_p
 from ctypes import c_float
 from ctypes import c_int
@@ -213,40 +217,39 @@ class OneDNNError(RuntimeError):
         status (int): what the library returned.
     """
 
-    def __init__(self, message, status):
+    def __init__(self, message: str, status: int):
         super().__init__(message)
         self.status = status
 
 
-def check(status, what):
-    """Raise :class:`OneDNNError` unless ``status`` (int) is success.
+def check(status: int, what: str | Callable[[], str]) -> None:
+    """Raise :class:`OneDNNError` unless ``status`` is success.
 
     Args:
-        status (int): what a function of the library returned.
-        what (str or callable): names the primitive and the shapes; called only on failure.
+        status: what a function of the library returned.
+        what: names the primitive and the shapes; called only on failure.
     """
     if status:
         if callable(what):
             what = what()
-        raise OneDNNError(
-            'oneDNN: {}: {}'.format(what, _STATUS.get(status, f'status {status}')), status
-        )
+        raise OneDNNError(f'oneDNN: {what}: {_STATUS.get(status, f"status {status}")}', status)
 
 
-def _candidates():
-    """Yield where the library may lie: beside this Python, then wherever the system looks."""
-    name = 'libdnnl.so.3'
-    seen = []
-    for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix):
-        path = os.path.join(prefix, 'lib', name)
-        if path not in seen:
-            seen.append(path)
-            if os.path.exists(path):
-                yield path
-    yield name
+#: The package that brings the library, and the library's file.
+DISTRIBUTION, NAME = 'onednn-cpu-gomp', 'libdnnl.so.3'
 
 
-def load():
+def _candidates() -> Iterator[str]:
+    """Yield where the library may lie: in its package, beside this Python, where the system looks."""
+    yield from c_library.installed(DISTRIBUTION, NAME)
+    for prefix in dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix)):
+        path = os.path.join(prefix, 'lib', NAME)
+        if os.path.exists(path):
+            yield path
+    yield NAME
+
+
+def load() -> ctypes.CDLL:
     """Load the library and declare its functions.
 
     Returns:
@@ -265,12 +268,12 @@ def load():
     return library
 
 
-def has_avx512(library):
+def has_avx512(library: ctypes.CDLL) -> bool:
     """Return whether the library's code has vectors of 16 numbers (AVX-512) on this machine."""
     return bool(library.dnnl_get_effective_cpu_isa() & 0x20)  # dnnl_cpu_isa_avx512_core's own bit
 
 
-def implementation(library, descriptor):
+def implementation(library: ctypes.CDLL, descriptor: c_void_p) -> str:
     """Return the name oneDNN gives to the code behind a primitive descriptor, e.g. 'ref:any'."""
     name = c_char_p()
     check(
