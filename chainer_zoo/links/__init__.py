@@ -9,6 +9,7 @@ from chainer_zoo.links.conv_bn_relu import ConvBNReLU
 from chainer_zoo.links.convolution import Convolution2D
 from chainer_zoo.links.convolution import Linear
 from chainer_zoo.links.separable_convolution import SeparableConvolution
+from chainer_zoo.links.stochastic_depth import WithStochasticDepth
 
 __all__ = [
     'BNReLUConv',
@@ -20,4 +21,5 @@ __all__ = [
     'Convolution2D',
     'Linear',
     'SeparableConvolution',
+    'WithStochasticDepth',
 ]

@@ -1,4 +1,4 @@
-"""The residual block of two 3x3 convolutions with ReLU behind the sum."""
+"""The residual block of two 3x3 convolutions with ReLU after the sum."""
 
 import chainer
 import chainer.functions as F

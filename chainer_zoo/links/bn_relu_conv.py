@@ -1,15 +1,13 @@
 """Batch normalization, ReLU, convolution."""
 
-import chainer
 import chainer.functions as F
 
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
-from chainer_zoo.sequence import has_hooks
-from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import SequentialChain
 
 
-class BNReLUConv(chainer.Chain):
+class BNReLUConv(SequentialChain):
     """Convolution(ReLU(BN(x))): the pre-activated order of He et al. 2016, figure 1 (b).
 
     Args: as :class:`~chainer_zoo.links.Convolution2D`.
@@ -21,15 +19,6 @@ class BNReLUConv(chainer.Chain):
             self.bn = BatchNormalization(in_channels)
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
 
-    def steps(self):
-        """Return its steps, for :func:`~chainer_zoo.functions.in_sequence` with others.
-
-        That is itself where a hook waits for its call.
-        """
-        return (self,) if has_hooks(self) else self._steps()
-
-    def _steps(self):
+    @property
+    def sequence(self):
         return self.bn, F.relu, self.conv
-
-    def forward(self, x):
-        return in_sequence(x, *self._steps())

@@ -31,7 +31,7 @@ class BottleneckStage(chainer.Chain):
             for i in range(1, blocks + 1):
                 setattr(
                     self,
-                    'bn_relu_conv1_%d' % i,
+                    f'bn_relu_conv1_{i}',
                     BNReLUConv(
                         in_channels if i == 1 else self.out_channels,
                         width,
@@ -40,17 +40,18 @@ class BottleneckStage(chainer.Chain):
                         0,
                     ),
                 )
-                setattr(self, 'bn_relu_conv2_%d' % i, BNReLUConv(width, width, 3, 1, 1))
-                setattr(self, 'bn_relu_conv3_%d' % i, BNReLUConv(width, self.out_channels, 1, 1, 0))
+                setattr(self, f'bn_relu_conv2_{i}', BNReLUConv(width, width, 3, 1, 1))
+                setattr(self, f'bn_relu_conv3_{i}', BNReLUConv(width, self.out_channels, 1, 1, 0))
 
     def branch(self, i):
-        """Return the layers of bottleneck ``i`` (from 1) as steps of ``functions.in_sequence``.
+        """Return the three layers of bottleneck ``i``, steps of a sequence.
 
-        They make float (B, 4 * width, H, W), strided if ``i`` is 1, of float (B, C, H, W).
+        Their result is float (B, 4 * width, H, W), strided if ``i`` is 1.
+
+        Args:
+            i (int): from 1.
         """
-        return [
-            step for layer in (1, 2, 3) for step in self['bn_relu_conv%d_%d' % (layer, i)].steps()
-        ]
+        return [self[f'bn_relu_conv{layer}_{i}'] for layer in (1, 2, 3)]
 
     def skip(self, x, i):
         """Return what the shortcut of bottleneck ``i`` (from 1) makes of its input.

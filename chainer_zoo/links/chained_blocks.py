@@ -1,14 +1,14 @@
-"""Blocks one after another."""
+"""Blocks one after the other."""
 
-import chainer
+from chainer_zoo.sequence import SequentialChain
 
 
-class ChainedBlocks(chainer.Chain):
-    """A stage: blocks one after another, called ``prefix0``, ``prefix1``, ...
+class ChainedBlocks(SequentialChain):
+    """A stage: blocks one after the other, called ``prefix0``, ``prefix1``, ...
 
     Args:
         blocks (iterable of chainer.Link): each takes what the one before it gives.
-        prefix (str): what the children are called.
+        prefix (str): what the children's names start with.
     """
 
     def __init__(self, blocks, prefix='block'):
@@ -18,7 +18,6 @@ class ChainedBlocks(chainer.Chain):
             self._names.append(f'{prefix}{i}')
             self.add_link(self._names[-1], block)
 
-    def forward(self, x):
-        for name in self._names:
-            x = self[name](x)
-        return x
+    @property
+    def sequence(self):
+        return tuple([self[name] for name in self._names])

@@ -6,6 +6,7 @@ from chainer import variable
 from chainer_zoo.functions import depthwise_convolution
 from chainer_zoo.initializers import HeOrthogonal
 from chainer_zoo.links.convolution import Convolution2D
+from chainer_zoo.sequence import SequentialChain
 
 
 class DepthwiseConvolution(chainer.Link):
@@ -31,7 +32,7 @@ class DepthwiseConvolution(chainer.Link):
         return depthwise_convolution(x, self.W, self.stride, self.pad)
 
 
-class SeparableConvolution(chainer.Chain):
+class SeparableConvolution(SequentialChain):
     """Depthwise convolution, then a 1x1 convolution across channels; nothing between, no biases.
 
     Source: Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", sections 1.2
@@ -54,5 +55,6 @@ class SeparableConvolution(chainer.Chain):
             self.depthwise = DepthwiseConvolution(in_channels, ksize, stride, pad)
             self.pointwise = Convolution2D(in_channels, out_channels, 1, nobias=True)
 
-    def forward(self, x):
-        return self.pointwise(self.depthwise(x))
+    @property
+    def sequence(self):
+        return self.depthwise, self.pointwise

@@ -30,12 +30,12 @@ class DenseBlock(chainer.Chain):
             for i in range(1, layers + 1):
                 setattr(
                     self,
-                    'bn_relu_conv%d' % i,
+                    f'bn_relu_conv{i}',
                     BNReLUConv(in_channels + (i - 1) * growth_rate, growth_rate, 3, 1, 1),
                 )
 
     def forward(self, x):
-        return grow(x, *[self['bn_relu_conv%d' % i].steps() for i in range(1, self.layers + 1)])
+        return grow(x, *[self[f'bn_relu_conv{i}'] for i in range(1, self.layers + 1)])
 
 
 class Transition(chainer.Chain):
@@ -81,10 +81,10 @@ class DenseNet(chainer.Chain):
         with self.init_scope():
             self.conv1 = Convolution2D(3, channels, 3, 1, 1)
             for block in (1, 2, 3):
-                setattr(self, 'dense%d' % block, DenseBlock(channels, layers, growth_rate))
+                setattr(self, f'dense{block}', DenseBlock(channels, layers, growth_rate))
                 channels += layers * growth_rate
                 if block < 3:
-                    setattr(self, 'trans%d' % block, Transition(channels))
+                    setattr(self, f'trans{block}', Transition(channels))
             self.bn1 = BatchNormalization(channels)
             self.fc1 = Linear(channels, n_class)
 

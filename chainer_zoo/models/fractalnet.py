@@ -1,6 +1,8 @@
 """FractalNet: Ultra-Deep Neural Networks without Residuals (Larsson et al. 2016)."""
 
-import collections
+from __future__ import annotations
+
+from typing import NamedTuple
 
 import chainer
 import chainer.functions as F
@@ -10,12 +12,21 @@ from chainer_zoo.functions import noise
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import ConvBNReLU
 
-#: What is alive at a join: ``short``, whether the single layer is, and ``long``, the two halves of
-#: the other input (each a Join again, or LAYER where a half is a single layer), or None.
-Join = collections.namedtuple('Join', 'short long')
 
-#: What is alive where nothing is joined: the layer.
-LAYER = Join(True, None)
+class AlivePaths(NamedTuple):
+    """The paths through a fractal that are computed.
+
+    Attributes:
+        short: whether the single layer is.
+        long: the alive paths of the two halves in a row, or None where neither is computed.
+    """
+
+    short: bool
+    long: tuple[AlivePaths, AlivePaths] | None
+
+
+#: Those of a single layer.
+LAYER = AlivePaths(True, None)
 
 
 def whole(columns):
@@ -25,9 +36,9 @@ def whole(columns):
         columns (int): how many columns the fractal has.
 
     Returns:
-        Join: all alive.
+        AlivePaths: all alive.
     """
-    return LAYER if columns == 1 else Join(True, (whole(columns - 1),) * 2)
+    return LAYER if columns == 1 else AlivePaths(True, (whole(columns - 1),) * 2)
 
 
 def single_column(columns, column):
@@ -38,11 +49,11 @@ def single_column(columns, column):
         column (int): the one to keep; 1 is the single layer, ``columns`` the longest.
 
     Returns:
-        Join: one input alive at every join on that column.
+        AlivePaths: one input alive at every join on that column.
     """
     if column == 1:
         return LAYER
-    return Join(False, (single_column(columns - 1, column - 1),) * 2)
+    return AlivePaths(False, (single_column(columns - 1, column - 1),) * 2)
 
 
 def local_drop_path(columns, ratio):
@@ -56,7 +67,7 @@ def local_drop_path(columns, ratio):
         ratio (float): probability that an input of a join is dropped, less than 1.
 
     Returns:
-        Join: at least one path from start to end.
+        AlivePaths: at least one path from start to end.
     """
     while True:
         paths = _draw(columns, ratio)
@@ -71,7 +82,7 @@ def _draw(columns, ratio):
     long, short = (not noise.generator.uniform() <= ratio for _ in range(2))
     halves = _draw(columns - 1, ratio), _draw(columns - 1, ratio)
     long = long and None not in halves
-    return Join(short, halves if long else None) if long or short else None
+    return AlivePaths(short, halves if long else None) if long or short else None
 
 
 def drop_path(columns, global_ratio=0.5, local_ratio=0.15):
@@ -83,7 +94,7 @@ def drop_path(columns, global_ratio=0.5, local_ratio=0.15):
         local_ratio (float): probability that an input of a join is dropped otherwise.
 
     Returns:
-        Join: the paths; all of them where noise is off.
+        AlivePaths: the paths; all of them where noise is off.
     """
     if not noise.is_on():
         return whole(columns)
@@ -122,13 +133,13 @@ class Fractal(chainer.Chain):
         out_channels (int): channels of the output.
         dropout_ratio (float): of every layer's input.
 
-    Input: float (B, in_channels, H, W), and the paths to compute (see :class:`Join`).
+    Input: float (B, in_channels, H, W), and the paths to compute (see :class:`AlivePaths`).
     Output: float (B, out_channels, H, W), the mean of the join's inputs.
     """
 
     def __init__(self, columns, in_channels, out_channels, dropout_ratio):
         super().__init__()
-        self.halves = 'f%d_1' % columns, 'f%d_2' % columns
+        self.halves = f'f{columns}_1', f'f{columns}_2'
         with self.init_scope():
             self.f1 = FractalLayer(in_channels, out_channels, dropout_ratio)
             for half, channels in zip(self.halves, (in_channels, out_channels)):
@@ -182,7 +193,7 @@ class FractalNet(chainer.Chain):
         one place with equal weights; global drop-path draws a column for each block instead of
         one for the network, and all draws hold for a whole batch; local drop-path draws a whole
         block again where no path is left, instead of keeping one input of each join; dropout acts
-        on every layer's input; the classifier is BN, ReLU and a 1x1 convolution behind the last
+        on every layer's input; the classifier is BN, ReLU and a 1x1 convolution after the last
         pooling.
         From the original: none.
     """
@@ -197,7 +208,7 @@ class FractalNet(chainer.Chain):
         with self.init_scope():
             for i, (width, ratio) in enumerate(zip(self.WIDTHS, self.DROPOUT), 1):
                 setattr(
-                    self, 'fractal_block%d' % i, FractalBlock(self.COLUMNS, channels, width, ratio)
+                    self, f'fractal_block{i}', FractalBlock(self.COLUMNS, channels, width, ratio)
                 )
                 channels = width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
@@ -205,7 +216,7 @@ class FractalNet(chainer.Chain):
     def forward(self, x):
         h = x
         for i in range(1, len(self.WIDTHS) + 1):
-            h = self['fractal_block%d' % i](h)
+            h = self[f'fractal_block{i}'](h)
             h = F.max_pooling_2d(h, 2, 2)
         # (B, 64, 16, 16), (B, 128, 8, 8), (B, 256, 4, 4), (B, 512, 2, 2), (B, 512, 1, 1)
         h = self.bn_relu_conv(h)  # (B, n_class, 1, 1)

@@ -7,10 +7,12 @@ from chainer_zoo.errors import UserError
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.links import Linear
+from chainer_zoo.sequence import in_parallel
+from chainer_zoo.sequence import in_sequence
 
 
 class Inception(chainer.Chain):
-    """1x1, 3x3, 5x5 and pooling side by side: figure 2 (b) of the paper, ReLU behind each.
+    """1x1, 3x3, 5x5 and pooling side by side: figure 2 (b) of the paper, ReLU after each.
 
     Args:
         in_channels (int): channels of the input.
@@ -32,16 +34,13 @@ class Inception(chainer.Chain):
             self.pool_proj = Convolution2D(in_channels, pool_proj, 1)
 
     def forward(self, x):
-        return F.relu(
-            F.concat(
-                (
-                    self.conv1x1(x),
-                    self.conv3x3(F.relu(self.reduce3x3(x))),
-                    self.conv5x5(F.relu(self.reduce5x5(x))),
-                    self.pool_proj(F.max_pooling_2d(x, 3, 1, 1)),
-                )
-            )
+        h = in_parallel(
+            (x, self.conv1x1),
+            (x, self.reduce3x3, F.relu, self.conv3x3),
+            (x, self.reduce5x5, F.relu, self.conv5x5),
+            (F.max_pooling_2d(x, 3, 1, 1), self.pool_proj),
         )
+        return F.relu(h)
 
 
 class AuxiliaryClassifier(chainer.Chain):
@@ -66,9 +65,9 @@ class AuxiliaryClassifier(chainer.Chain):
         if h.shape[2:] != (4, 4):
             raise UserError(
                 'the auxiliary classifiers need a map of 14 to 16 pixels a side, not '
-                '{}x{}: train with images of 224 pixels'.format(*x.shape[2:])
+                f'{x.shape[2]}x{x.shape[3]}: train with images of 224 pixels'
             )
-        h = F.relu(self.conv(h))  # (B, 128, 4, 4)
+        h = in_sequence(h, self.conv, F.relu)  # (B, 128, 4, 4)
         h = F.relu(self.fc(h))  # (B, 1024)
         return self.linear(dropout(h, 0.7))
 
@@ -78,7 +77,7 @@ class GoogLeNet(chainer.Chain):
 
     Args:
         n_class (int): number of classes.
-        auxiliary (bool): add the paper's two auxiliary classifiers, behind 4a and 4d. They exist
+        auxiliary (bool): add the paper's two auxiliary classifiers, after 4a and 4d. They exist
             for :meth:`loss` in training alone.
 
     Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
@@ -142,10 +141,9 @@ class GoogLeNet(chainer.Chain):
 
     def _logits(self, x, auxiliary=False):
         """Return the logits and, if asked for, those of the auxiliary classifiers, in a list."""
-        h = F.relu(self.conv1(x))  # (B, 64, 112, 112)
+        h = in_sequence(x, self.conv1, F.relu)  # (B, 64, 112, 112)
         h = F.max_pooling_2d(h, 3, 2, 1)  # (B, 64, 57, 57)
-        h = F.relu(self.conv2_1x1(h))
-        h = F.relu(self.conv2_3x3(h))  # (B, 192, 57, 57)
+        h = in_sequence(h, self.conv2_1x1, F.relu, self.conv2_3x3, F.relu)  # (B, 192, 57, 57)
         h = F.max_pooling_2d(h, 3, 2, 1)  # (B, 192, 29, 29)
         h = self.inception3a(h)
         h = self.inception3b(h)  # (B, 480, 29, 29)

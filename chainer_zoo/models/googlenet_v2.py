@@ -6,6 +6,7 @@ import chainer.functions as F
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Linear
+from chainer_zoo.sequence import in_parallel
 
 
 class Inception(chainer.Chain):
@@ -51,12 +52,12 @@ class Inception(chainer.Chain):
                 self.pool_proj = ConvBNReLU(in_channels, pool_proj, 1, 1, 0)
 
     def forward(self, x):
-        once = self.conv3x3(self.reduce3x3(x))
-        twice = self.conv5x5_2(self.conv5x5_1(self.reduce5x5(x)))
+        single = (x, self.reduce3x3, self.conv3x3)
+        double = (x, self.reduce5x5, self.conv5x5_1, self.conv5x5_2)
         pooled = self.pool(x, 3, self.stride, 1)
         if self.stride == 2:
-            return F.concat((once, twice, pooled))
-        return F.concat((self.conv1x1(x), once, twice, self.pool_proj(pooled)))
+            return in_parallel(single, double, (pooled,))
+        return in_parallel((x, self.conv1x1), single, double, (pooled, self.pool_proj))
 
 
 class GoogLeNetV2(chainer.Chain):

@@ -6,6 +6,8 @@ import chainer.functions as F
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Linear
+from chainer_zoo.sequence import in_parallel
+from chainer_zoo.sequence import in_sequence
 
 
 class InceptionA(chainer.Chain):
@@ -15,7 +17,7 @@ class InceptionA(chainer.Chain):
         in_channels (int): channels of the input.
         conv5x5 (three ints): channels of 1x1, 3x3, 3x3: a 5x5 in two steps.
         conv3x3 (two ints): channels of 1x1, 3x3.
-        pool_proj (int): channels of the projection behind average pooling, with stride 1.
+        pool_proj (int): channels of the projection after average pooling, with stride 1.
         conv1x1 (int): channels of the 1x1 path, with stride 1.
         stride (int): 1 or 2; with 2 the last 3x3 of each path and a max pooling have it, and
             there is neither projection nor 1x1 path.
@@ -39,12 +41,16 @@ class InceptionA(chainer.Chain):
                 self.conv1x1 = ConvBNReLU(in_channels, conv1x1, 1, 1, 0)
 
     def forward(self, x):
-        a = self.conv5x5_3(self.conv5x5_2(self.conv5x5_1(x)))
-        b = self.conv3x3_2(self.conv3x3_1(x))
+        path5x5 = (x, self.conv5x5_1, self.conv5x5_2, self.conv5x5_3)
+        path3x3 = (x, self.conv3x3_1, self.conv3x3_2)
         if self.stride == 2:
-            return F.concat((a, b, F.max_pooling_2d(x, 3, 2, 1)))
-        c = self.conv_pool(F.average_pooling_2d(x, 3, 1, 1))
-        return F.concat((a, b, c, self.conv1x1(x)))
+            return in_parallel(path5x5, path3x3, (F.max_pooling_2d(x, 3, 2, 1),))
+        return in_parallel(
+            path5x5,
+            path3x3,
+            (F.average_pooling_2d(x, 3, 1, 1), self.conv_pool),
+            (x, self.conv1x1),
+        )
 
 
 class InceptionB(chainer.Chain):
@@ -73,16 +79,16 @@ class InceptionB(chainer.Chain):
             self.conv1x1 = ConvBNReLU(in_channels, 192, 1, 1, 0)
 
     def forward(self, x):
-        a = x
-        for i in (1, 2, 3, 4, 5):
-            a = self['double_convnxn_%d' % i](a)
-        b = self.convnxn_3(self.convnxn_2(self.convnxn_1(x)))
-        c = self.conv_pool(F.average_pooling_2d(x, 3, 1, 1))
-        return F.concat((a, b, c, self.conv1x1(x)))
+        return in_parallel(
+            (x, *[self[f'double_convnxn_{i}'] for i in (1, 2, 3, 4, 5)]),
+            (x, self.convnxn_1, self.convnxn_2, self.convnxn_3),
+            (F.average_pooling_2d(x, 3, 1, 1), self.conv_pool),
+            (x, self.conv1x1),
+        )
 
 
 class ReductionB(chainer.Chain):
-    """The grid reduction behind the modules of figure 6: section 5 and figure 10 of the paper.
+    """The grid reduction after the modules of figure 6: section 5 and figure 10 of the paper.
 
     Args:
         in_channels (int): channels of the input.
@@ -103,11 +109,11 @@ class ReductionB(chainer.Chain):
             self.convnxn_2 = ConvBNReLU(192, 320, 3, 2, 1)
 
     def forward(self, x):
-        a = x
-        for i in (1, 2, 3, 4):
-            a = self['double_convnxn_%d' % i](a)
-        b = self.convnxn_2(self.convnxn_1(x))
-        return F.concat((a, b, F.max_pooling_2d(x, 3, 2, 1)))
+        return in_parallel(
+            (x, *[self[f'double_convnxn_{i}'] for i in (1, 2, 3, 4)]),
+            (x, self.convnxn_1, self.convnxn_2),
+            (F.max_pooling_2d(x, 3, 2, 1),),
+        )
 
 
 class InceptionC(chainer.Chain):
@@ -134,18 +140,15 @@ class InceptionC(chainer.Chain):
             self.conv1x1 = ConvBNReLU(in_channels, 320, 1, 1, 0)
 
     def forward(self, x):
-        a = self.conv3x3U_2(self.conv3x3U_1(x))
+        a = in_sequence(x, self.conv3x3U_1, self.conv3x3U_2)
         b = self.conv1x1U_1(x)
-        c = self.conv_pool(F.average_pooling_2d(x, 3, 1, 1))
-        return F.concat(
-            (
-                self.conv3x3U_3(a),
-                self.conv3x3U_4(a),
-                self.conv1x1U_2(b),
-                self.conv1x1U_3(b),
-                c,
-                self.conv1x1(x),
-            )
+        return in_parallel(
+            (a, self.conv3x3U_3),
+            (a, self.conv3x3U_4),
+            (b, self.conv1x1U_2),
+            (b, self.conv1x1U_3),
+            (F.average_pooling_2d(x, 3, 1, 1), self.conv_pool),
+            (x, self.conv1x1),
         )
 
 
@@ -163,7 +166,7 @@ class GoogLeNetV3(chainer.Chain):
     Differences:
         From the paper: images of 224 pixels instead of 299, so stages of 25, 13 and 7 pixels a
         side instead of 35, 17 and 8; convolutions and pools with stride 2 are padded; the
-        convolutions behind the first pool have 64, 80 and 192 channels, where table 1 leads from
+        convolutions after the first pool have 64, 80 and 192 channels, where table 1 leads from
         64 by 80 and 192 to 288; a 1x1 convolution before the 3x3 with stride 2 of the first grid
         reduction; no auxiliary classifier and no label smoothing; convolutions have biases.
         From the original: none.

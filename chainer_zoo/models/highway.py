@@ -5,6 +5,7 @@ import chainer.functions as F
 
 from chainer_zoo.functions import shortcut
 from chainer_zoo.links import BNReLUConv
+from chainer_zoo.sequence import in_sequence
 
 
 class HighwayLayer(chainer.Chain):
@@ -32,9 +33,13 @@ class HighwayLayer(chainer.Chain):
         h = self.conv(x)
         x = shortcut(x, self.out_channels)
         # as the original: the gate is three convolutions deep, and its bias starts at 0
-        gate = self.conv_highway_3x3(x)
-        gate = self.conv_highway_1x1_1(gate)
-        gate = F.sigmoid(self.conv_highway_1x1_2(gate))
+        gate = in_sequence(
+            x,
+            self.conv_highway_3x3,
+            self.conv_highway_1x1_1,
+            self.conv_highway_1x1_2,
+            F.sigmoid,
+        )
         return h * gate + x * (1.0 - gate)
 
 
@@ -65,7 +70,7 @@ class Highway(chainer.Chain):
         with self.init_scope():
             for stage, widths in enumerate(self.WIDTHS, 1):
                 for i, width in enumerate(widths, 1):
-                    setattr(self, 'conv%d_%d' % (stage, i), HighwayLayer(channels, width))
+                    setattr(self, f'conv{stage}_{i}', HighwayLayer(channels, width))
                     channels = width
             self.linear = BNReLUConv(channels, n_class, 1, 1, 0)
 
@@ -74,7 +79,7 @@ class Highway(chainer.Chain):
             if stage > 1:
                 x = F.max_pooling_2d(x, 2, 2)
             for i in range(1, len(widths) + 1):
-                x = self['conv%d_%d' % (stage, i)](x)
+                x = self[f'conv{stage}_{i}'](x)
             # (B, 48, 32, 32), (B, 80, 16, 16), (B, 128, 8, 8)
         h = F.average(x, axis=(2, 3), keepdims=True)  # (B, 128, 1, 1)
         # as the original: batch normalization, ReLU and convolution act on averages

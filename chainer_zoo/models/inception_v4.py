@@ -5,25 +5,32 @@ import chainer.functions as F
 import numpy as np
 
 from chainer_zoo.functions import dropout
+from chainer_zoo.links import ChainedBlocks
 from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Linear
+from chainer_zoo.sequence import in_parallel
 
 
 def _path(channels, *layers):
-    """Return convolutions one behind the other, each with BN and ReLU and without bias.
+    """Return convolutions one after the other, each with BN and ReLU and without bias.
 
     Args:
         channels (int): channels of the input.
         layers (tuples): output channels and kernel size (int or (height, width)) of each, which
-            then keeps the image's size; or these, stride and pad.
+            then keeps the size of the map; or these, stride and pad.
     """
-    links = []
+    blocks = []
     for out_channels, ksize, *rest in layers:
         same = ksize // 2 if isinstance(ksize, int) else tuple(k // 2 for k in ksize)
         stride, pad = rest or (1, same)
-        links.append(ConvBNReLU(channels, out_channels, ksize, stride, pad, nobias=True))
+        blocks.append(ConvBNReLU(channels, out_channels, ksize, stride, pad, nobias=True))
         channels = out_channels
-    return chainer.Sequential(*links)
+    return _chain(blocks)
+
+
+def _chain(blocks):
+    """Return blocks one after the other, called ``0``, ``1``, ..."""
+    return ChainedBlocks(blocks, prefix='')
 
 
 def _average(x):
@@ -68,9 +75,9 @@ class Stem(chainer.Chain):
 
     def forward(self, x):
         h = self.conv1(x)  # at 299 pixels (B, 64, 147, 147)
-        h = F.concat((self._pool(h), self.conv2(h)))  # (B, 160, 73, 73)
-        h = F.concat((self.conv3_1(h), self.conv3_2(h)))  # (B, 192, 71, 71)
-        return F.concat((self.conv4(h), self._pool(h)))  # (B, 384, 35, 35)
+        h = in_parallel((self._pool(h),), (h, self.conv2))  # (B, 160, 73, 73)
+        h = in_parallel((h, self.conv3_1), (h, self.conv3_2))  # (B, 192, 71, 71)
+        return in_parallel((h, self.conv4), (self._pool(h),))  # (B, 384, 35, 35)
 
 
 class InceptionA(chainer.Chain):
@@ -88,8 +95,8 @@ class InceptionA(chainer.Chain):
             self.pool = _path(384, (96, 1))
 
     def forward(self, x):
-        return F.concat(
-            (self.conv1x1(x), self.conv3x3(x), self.double3x3(x), self.pool(_average(x)))
+        return in_parallel(
+            (x, self.conv1x1), (x, self.conv3x3), (x, self.double3x3), (_average(x), self.pool)
         )
 
 
@@ -106,9 +113,8 @@ class ReductionA(chainer.Chain):
             self.double3x3 = _path(384, (192, 1), (224, 3), (256, 3, 2, 0))
 
     def forward(self, x):
-        return F.concat(
-            (self.conv3x3(x), self.double3x3(x), F.max_pooling_2d(x, 3, 2, 0, cover_all=False))
-        )
+        pooled = F.max_pooling_2d(x, 3, 2, 0, cover_all=False)
+        return in_parallel((x, self.conv3x3), (x, self.double3x3), (pooled,))
 
 
 class InceptionB(chainer.Chain):
@@ -128,8 +134,8 @@ class InceptionB(chainer.Chain):
             self.pool = _path(1024, (128, 1))
 
     def forward(self, x):
-        return F.concat(
-            (self.conv1x1(x), self.conv7x7(x), self.double7x7(x), self.pool(_average(x)))
+        return in_parallel(
+            (x, self.conv1x1), (x, self.conv7x7), (x, self.double7x7), (_average(x), self.pool)
         )
 
 
@@ -146,9 +152,8 @@ class ReductionB(chainer.Chain):
             self.conv7x7 = _path(1024, (256, 1), (256, (1, 7)), (320, (7, 1)), (320, 3, 2, 0))
 
     def forward(self, x):
-        return F.concat(
-            (self.conv3x3(x), self.conv7x7(x), F.max_pooling_2d(x, 3, 2, 0, cover_all=False))
-        )
+        pooled = F.max_pooling_2d(x, 3, 2, 0, cover_all=False)
+        return in_parallel((x, self.conv3x3), (x, self.conv7x7), (pooled,))
 
 
 class InceptionC(chainer.Chain):
@@ -172,15 +177,13 @@ class InceptionC(chainer.Chain):
     def forward(self, x):
         a = self.conv3x3(x)
         b = self.double3x3(x)
-        return F.concat(
-            (
-                self.conv1x1(x),
-                self.conv3x3_wide(a),
-                self.conv3x3_high(a),
-                self.double3x3_wide(b),
-                self.double3x3_high(b),
-                self.pool(_average(x)),
-            )
+        return in_parallel(
+            (x, self.conv1x1),
+            (a, self.conv3x3_wide),
+            (a, self.conv3x3_high),
+            (b, self.double3x3_wide),
+            (b, self.double3x3_high),
+            (_average(x), self.pool),
         )
 
 
@@ -212,11 +215,11 @@ class InceptionV4(chainer.Chain):
         super().__init__()
         with self.init_scope():
             self.stem = Stem(strides=size == 299)
-            self.inception_a = chainer.Sequential(*[InceptionA() for _ in range(4)])
+            self.inception_a = _chain(InceptionA() for _ in range(4))
             self.reduction_a = ReductionA()
-            self.inception_b = chainer.Sequential(*[InceptionB() for _ in range(7)])
+            self.inception_b = _chain(InceptionB() for _ in range(7))
             self.reduction_b = ReductionB()
-            self.inception_c = chainer.Sequential(*[InceptionC() for _ in range(3)])
+            self.inception_c = _chain(InceptionC() for _ in range(3))
             self.linear = Linear(1536, n_class)
 
     def forward(self, x):

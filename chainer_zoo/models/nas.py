@@ -5,6 +5,7 @@ import chainer.functions as F
 
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.sequence import SequentialChain
 
 #: Channels, kernel height and kernel width of each layer: figure 7 of the paper.
 LAYERS = (
@@ -45,7 +46,7 @@ INPUTS = (
 )
 
 
-class ConvReLUBN(chainer.Chain):
+class ConvReLUBN(SequentialChain):
     """BN(ReLU(convolution(x))), in this order.
 
     Args: as :class:`~chainer_zoo.links.Convolution2D`.
@@ -57,8 +58,9 @@ class ConvReLUBN(chainer.Chain):
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
             self.bn = BatchNormalization(out_channels)
 
-    def forward(self, x):
-        return self.bn(F.relu(self.conv(x)))
+    @property
+    def sequence(self):
+        return self.conv, F.relu, self.bn
 
 
 class Convolution(chainer.Chain):
@@ -121,7 +123,7 @@ class NAS(chainer.Chain):
         and no map is padded when joined. The paper does not say so, but without padding most
         networks of its search space have no size left, and section 3.3 does not count that among
         the reasons for which a network does not work.
-        Not known of the paper: whether ReLU is before or behind batch normalization (before, as
+        Not known of the paper: whether ReLU is before or after batch normalization (before, as
         the original), and whether a convolution has biases (yes, as the original). The original's
         table of connections lists one from the second layer to the classifier that its code does
         not use; neither variant has it, as section 3.3 gives the classifier only what no layer
@@ -138,7 +140,7 @@ class NAS(chainer.Chain):
                 in_channels = sum(LAYERS[j][0] for j in self.inputs[i]) or 3
                 pad = (height // 2, width // 2) if variant == 'paper' else 0
                 setattr(
-                    self, 'conv%d' % i, ConvReLUBN(in_channels, channels, (height, width), 1, pad)
+                    self, f'conv{i}', ConvReLUBN(in_channels, channels, (height, width), 1, pad)
                 )
             self.linear = Convolution(channels, n_class)
 
@@ -146,6 +148,6 @@ class NAS(chainer.Chain):
         outputs = []
         for i, inputs in enumerate(self.inputs):
             h = concat_padded([outputs[j] for j in inputs]) if inputs else x
-            outputs.append(self['conv%d' % i](h))
+            outputs.append(self[f'conv{i}'](h))
         h = F.average(outputs[-1], axis=(2, 3), keepdims=True)  # (B, 48, 1, 1)
         return F.squeeze(self.linear(h), axis=(2, 3))

@@ -6,10 +6,10 @@ import chainer.functions as F
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
-from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import SequentialChain
 
 
-class MLPConv(chainer.Chain):
+class MLPConv(SequentialChain):
     """A convolution and a perceptron of two layers slid over its map: section 3.1 of the paper.
 
     Args:
@@ -27,12 +27,13 @@ class MLPConv(chainer.Chain):
             self.conv2 = Convolution2D(channels[0], channels[1], 1)
             self.conv3 = Convolution2D(channels[1], channels[2], 1)
 
-    def forward(self, x):
-        return in_sequence(x, self.conv1, F.relu, self.conv2, F.relu, self.conv3, F.relu)
+    @property
+    def sequence(self):
+        return self.conv1, F.relu, self.conv2, F.relu, self.conv3, F.relu
 
 
 class MLPBNReLUConv(MLPConv):
-    """An :class:`MLPConv` with BN and ReLU before each convolution instead of ReLU behind it.
+    """An :class:`MLPConv` with BN and ReLU before each convolution instead of ReLU after it.
 
     Output: float (B, channels[2], H, W), of any sign.
     """
@@ -44,19 +45,12 @@ class MLPBNReLUConv(MLPConv):
             self.bn2 = BatchNormalization(channels[0])
             self.bn3 = BatchNormalization(channels[1])
 
-    def forward(self, x):
-        return in_sequence(
-            x,
-            self.bn1,
-            F.relu,
-            self.conv1,
-            self.bn2,
-            F.relu,
-            self.conv2,
-            self.bn3,
-            F.relu,
-            self.conv3,
-        )
+    @property
+    def sequence(self):
+        layer1 = self.bn1, F.relu, self.conv1
+        layer2 = self.bn2, F.relu, self.conv2
+        layer3 = self.bn3, F.relu, self.conv3
+        return layer1 + layer2 + layer3
 
 
 class NIN(chainer.Chain):
@@ -106,7 +100,7 @@ class NINBN(NIN):
 
     Differences:
         From the paper: it has no BN. The first BN and ReLU act on the images themselves, so what
-        is darker than a channel's mean is cut off at the start; no ReLU stands behind the last
+        is darker than a channel's mean is cut off at the start; no ReLU stands after the last
         convolution. The average pooling is that of :class:`NIN`.
         From the original: none.
     """

@@ -7,9 +7,10 @@ import chainer.links as L
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.links import Linear
+from chainer_zoo.sequence import SequentialChain
 
 
-class ConvPReLU(chainer.Chain):
+class ConvPReLU(SequentialChain):
     """PReLU(convolution(x)) with one slope a channel that starts at 0.25: section 2.1 of the paper.
 
     Args: as :class:`~chainer_zoo.links.Convolution2D`.
@@ -21,8 +22,9 @@ class ConvPReLU(chainer.Chain):
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
             self.conv_prelu = L.PReLU(out_channels, init=0.25)
 
-    def forward(self, x):
-        return self.conv_prelu(self.conv(x))
+    @property
+    def sequence(self):
+        return self.conv, self.conv_prelu
 
 
 class LinearPReLU3(chainer.Chain):
@@ -39,8 +41,8 @@ class LinearPReLU3(chainer.Chain):
         super().__init__()
         with self.init_scope():
             for i in (0, 1, 2):
-                setattr(self, 'fc%d' % i, Linear(in_channels, channels[i]))
-                setattr(self, 'prelu%d' % i, L.PReLU(channels[i], init=0.25))
+                setattr(self, f'fc{i}', Linear(in_channels, channels[i]))
+                setattr(self, f'prelu{i}', L.PReLU(channels[i], init=0.25))
                 in_channels = channels[i]
 
     def forward(self, x):
@@ -48,7 +50,7 @@ class LinearPReLU3(chainer.Chain):
             # unlike the original: it forgets to switch this dropout off at test, which makes its
             # answers random there
             x = dropout(x, 0.5)
-            x = self['prelu%d' % i](self['fc%d' % i](x))
+            x = self[f'prelu{i}'](self[f'fc{i}'](x))
         return x
 
 
@@ -65,7 +67,7 @@ class PReLUNet(chainer.Chain):
 
     Differences:
         From the paper: global average pooling in place of spatial pyramid pooling; dropout before
-        each of the three linear layers instead of the last two; a PReLU behind the last one, too;
+        each of the three linear layers instead of the last two; a PReLU after the last one, too;
         weights are orthogonal and not just Gaussian; weight decay acts on the slopes as well.
         From the original: dropout is off at test, where the original leaves it on by mistake.
     """
@@ -77,7 +79,7 @@ class PReLUNet(chainer.Chain):
             in_channels = 96
             for stage, channels in enumerate((256, 512, 512)):
                 for i in range(5):
-                    setattr(self, 'prelu_block%d_%d' % (stage, i), ConvPReLU(in_channels, channels))
+                    setattr(self, f'prelu_block{stage}_{i}', ConvPReLU(in_channels, channels))
                     in_channels = channels
             self.fc = LinearPReLU3(512, (4096, 4096, n_class))
 
@@ -86,6 +88,6 @@ class PReLUNet(chainer.Chain):
         for stage in (0, 1, 2):
             h = F.max_pooling_2d(h, 2, 2)
             for i in range(5):
-                h = self['prelu_block%d_%d' % (stage, i)](h)
+                h = self[f'prelu_block{stage}_{i}'](h)
             # (B, 256, 56, 56), (B, 512, 28, 28), (B, 512, 14, 14)
         return self.fc(F.average(h, axis=(2, 3)))

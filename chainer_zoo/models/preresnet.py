@@ -18,7 +18,7 @@ class PreResNetStage(BottleneckStage):
 
     def forward(self, x):
         for i in range(1, self.blocks + 1):
-            x = in_sequence(x, *self.branch(i) + [Skip(self.skip(x, i))])
+            x = in_sequence(x, *self.branch(i), Skip(self.skip(x, i)))
         return x
 
 
@@ -36,9 +36,9 @@ class PreResNet(chainer.Chain):
 
     Differences:
         From the paper: where channels change the shortcut picks pixels and appends zero channels,
-        and has BN and ReLU of its own; ReLU without BN behind the first convolution and once more
-        behind the last stage; the classifier is a 1x1 convolution ahead of the global average
-        (the same as a linear layer behind it); convolutions have biases.
+        and has BN and ReLU of its own; ReLU without BN after the first convolution and once more
+        after the last stage; the classifier is a 1x1 convolution before the global average
+        (the same as a linear layer after it); convolutions have biases.
         From the original: none.
     """
 
@@ -51,17 +51,17 @@ class PreResNet(chainer.Chain):
             for stage, width in enumerate((16 * k, 32 * k, 64 * k), 1):
                 setattr(
                     self,
-                    'res_block%d' % stage,
+                    f'res_block{stage}',
                     PreResNetStage(channels, width, 1 if stage == 1 else 2, blocks),
                 )
                 channels = 4 * width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 
     def forward(self, x):
-        h = F.relu(self.conv1(x))  # (B, 16, 32, 32)
+        h = in_sequence(x, self.conv1, F.relu)  # (B, 16, 32, 32)
         h = self.res_block1(h)  # (B, 64, 32, 32)
         h = self.res_block2(h)  # (B, 128, 16, 16)
         h = self.res_block3(h)  # (B, 256, 8, 8)
-        # as the original: a ReLU ahead of the last BN and ReLU
+        # as the original: a ReLU before the last BN and ReLU
         h = self.bn_relu_conv(F.relu(h))  # (B, n_class, 8, 8)
         return F.average(h, axis=(2, 3))

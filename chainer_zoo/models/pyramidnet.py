@@ -30,7 +30,7 @@ def pyramid(depth, alpha, initial_channel):
         stage, place = divmod(i, n)
         blocks.append(
             (
-                'res_block%d_%d' % (stage, place),
+                f'res_block{stage}_{place}',
                 channels,
                 int(width),
                 2 if stage > 0 and place == 0 else 1,
@@ -82,8 +82,8 @@ class PyramidNet(chainer.Chain):
     Source: nutszebra/pyramidal_residual_networks, pyramidal_residual_networks.py.
 
     Differences:
-        From the paper: ReLU behind the first convolution; stride in a block's second convolution;
-        shortcuts pick pixels instead of averaging them; behind the last block there is no BN and
+        From the paper: ReLU after the first convolution; stride in a block's second convolution;
+        shortcuts pick pixels instead of averaging them; after the last block there is no BN and
         ReLU, but the classifier is a 1x1 convolution with BN and ReLU on the global average, so
         logits are at least 0; convolutions have biases.
         From the original: none.

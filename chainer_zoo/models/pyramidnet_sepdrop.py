@@ -13,7 +13,7 @@ from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.models.pyramidnet import pyramid
 from chainer_zoo.models.schedules import linear_schedule
-from chainer_zoo.sequence import bn_relu
+from chainer_zoo.sequence import in_sequence
 
 
 class SeparatedBlock(chainer.Chain):
@@ -66,9 +66,11 @@ class SeparatedBlock(chainer.Chain):
         )
         hidden, h = [], []
         if old:
-            hidden.append(bn_relu(self.conv1(self.bn1(x)), self.bn2))
+            hidden.append(in_sequence(x, self.bn1, self.conv1, self.bn2, F.relu))
         if added:
-            hidden.append(bn_relu(self.conv1_expansion(self.bn1_expansion(x)), self.bn2_expansion))
+            hidden.append(
+                in_sequence(x, self.bn1_expansion, self.conv1_expansion, self.bn2_expansion, F.relu)
+            )
         hidden = F.concat(hidden)
         if old:
             h.append(self.bn3(_convolve(self.conv2, hidden, channels)))
@@ -138,8 +140,8 @@ class PyramidNetSepDrop(chainer.Chain):
         blocks = pyramid(depth, alpha, initial_channel)
         if alpha < len(blocks):
             raise UserError(
-                f'pyramidnet_sepdrop: alpha must be at least {len(blocks)} with depth {depth}, a channel for each '
-                f'block, not {alpha}'
+                f'pyramidnet_sepdrop: alpha must be at least {len(blocks)} with depth {depth}, '
+                f'a channel for each block, not {alpha}'
             )
         self.paths = [path for path, _, _, _ in blocks]
         survival = linear_schedule(1.0, 0.5, len(blocks), start=1)

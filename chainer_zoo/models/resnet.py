@@ -38,7 +38,7 @@ class ResNet(chainer.Chain):
             for stage, width in enumerate((16 * k, 32 * k, 64 * k)):
                 setattr(
                     self,
-                    'res_block%d' % stage,
+                    f'res_block{stage}',
                     ChainedBlocks(
                         BasicBlock(width if i else channels, width, 1 if i or not stage else 2)
                         for i in range(blocks)

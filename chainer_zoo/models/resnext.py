@@ -31,20 +31,18 @@ class ResNeXtBlock(chainer.Chain):
         path = width // C
         with self.init_scope():
             for i in range(1, C + 1):
-                setattr(self, 'conv_bn_relu1_%d' % i, ConvBNReLU(in_channels, path, 1, 1, 0))
+                setattr(self, f'conv_bn_relu1_{i}', ConvBNReLU(in_channels, path, 1, 1, 0))
             for i in range(1, C + 1):
-                setattr(self, 'conv_bn_relu2_%d' % i, ConvBNReLU(path, path, 3, stride, 1))
+                setattr(self, f'conv_bn_relu2_{i}', ConvBNReLU(path, path, 3, stride, 1))
             self.conv_bn_relu3 = ConvBNReLU(width, out_channels, 1, 1, 0)
 
     def forward(self, x):
-        paths = in_parallel(
-            *[
-                (x, *self['conv_bn_relu1_%d' % i].steps(), *self['conv_bn_relu2_%d' % i].steps())
-                for i in range(1, self.C + 1)
-            ]
-        )
-        # as the original: no ReLU behind the sum, one before it
-        return in_sequence(paths, *self.conv_bn_relu3.steps(), Skip(x, self.stride))
+        paths = [
+            (x, self[f'conv_bn_relu1_{i}'], self[f'conv_bn_relu2_{i}'])
+            for i in range(1, self.C + 1)
+        ]
+        # as the original: no ReLU after the sum, one before it
+        return in_sequence(in_parallel(*paths), self.conv_bn_relu3, Skip(x, self.stride))
 
 
 class ResNeXt(chainer.Chain):
@@ -63,7 +61,7 @@ class ResNeXt(chainer.Chain):
     Differences:
         From the paper: each path is a convolution of its own, so every path has its own 1x1
         (grouped convolution shares none either, but is one layer); ReLU before the sum instead of
-        behind it; shortcuts pick pixels and append zero channels instead of a projection; the last
+        after it; shortcuts pick pixels and append zero channels instead of a projection; the last
         layer is convolution, BN and ReLU, so logits are at least 0; convolutions have biases.
         From the original: none.
     """
@@ -78,7 +76,7 @@ class ResNeXt(chainer.Chain):
                 for i in (1, 2, 3):
                     setattr(
                         self,
-                        'resnext_block_%d_%d' % (stage, i),
+                        f'resnext_block_{stage}_{i}',
                         ResNeXtBlock(
                             channels,
                             C * d * scale,
@@ -94,7 +92,7 @@ class ResNeXt(chainer.Chain):
         h = self.conv_bn_relu(x)  # (B, 256, 32, 32)
         for stage in (1, 2, 3):
             for i in (1, 2, 3):
-                h = self['resnext_block_%d_%d' % (stage, i)](h)
+                h = self[f'resnext_block_{stage}_{i}'](h)
             # (B, 256, 32, 32), (B, 512, 16, 16), (B, 1024, 8, 8)
         h = F.average(h, axis=(2, 3), keepdims=True)  # (B, 1024, 1, 1)
         return F.squeeze(self.linear(h), axis=(2, 3))

@@ -66,7 +66,7 @@ class RiRBlock(chainer.Chain):
 
     def forward(self, residual, transient):
         h, t = self.resinit1(*self.resinit0(residual, transient))
-        # as the original: only the residual stream has the block's shortcut, no ReLU behind it
+        # as the original: only the residual stream has the block's shortcut, no ReLU after it
         return residual_add(h, residual, self.stride), t
 
 
@@ -99,14 +99,14 @@ class RiR(chainer.Chain):
             self.conv1_1 = ConvBNReLU(3, channels, 3, 1, 1)
             self.conv1_2 = ConvBNReLU(3, channels, 3, 1, 1)
             for i, (scale, stride) in enumerate(self.BLOCKS, 1):
-                setattr(self, 'rir%d' % i, RiRBlock(channels, scale * width, stride))
+                setattr(self, f'rir{i}', RiRBlock(channels, scale * width, stride))
                 channels = scale * width
             self.conv2 = ConvBNReLU(2 * channels, n_class, 1, 1, 0)
 
     def forward(self, x):
         residual, transient = self.conv1_1(x), self.conv1_2(x)  # (B, 48, 32, 32) each
         for i in range(1, len(self.BLOCKS) + 1):
-            residual, transient = self['rir%d' % i](residual, transient)
+            residual, transient = self[f'rir{i}'](residual, transient)
         # (B, 48, 32, 32) to rir2, (B, 96, 16, 16) to rir5, (B, 192, 8, 8) to rir8
         h = self.conv2(F.concat((residual, transient)))  # (B, n_class, 8, 8)
         return F.average(h, axis=(2, 3))

@@ -3,14 +3,13 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import expected
 from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import shortcut
-from chainer_zoo.functions import survives
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import ChainedBlocks
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.links import WithStochasticDepth
 from chainer_zoo.models.schedules import linear_schedule
 from chainer_zoo.sequence import bn_relu
 from chainer_zoo.sequence import in_sequence
@@ -57,26 +56,19 @@ def level_shortcut(h, x, projection):
 
 
 class RoRBlock(chainer.Chain):
-    """A final level: BN, ReLU, conv twice, and a shortcut; survives with probability ``p``.
-
-    A dropped block is not computed and gives its input unchanged. At test the branch is multiplied
-    by ``p``.
+    """A final level: BN, ReLU, conv twice, and a shortcut.
 
     Args:
-        in_channels (int): channels of the input; where earlier blocks were dropped it may come with
-            fewer, and zeros are appended.
-        out_channels (int): channels of the output if the block survives.
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
         stride (int): of the first convolution and the shortcut.
-        p (float): survival probability.
 
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, out_channels, stride, p):
+    def __init__(self, in_channels, out_channels, stride):
         super().__init__()
-        self.in_channels = in_channels
         self.stride = stride
-        self.p = p
         with self.init_scope():
             self.bn1 = BatchNormalization(in_channels)
             self.conv1 = Convolution2D(in_channels, out_channels, 3, stride, 1)
@@ -85,24 +77,22 @@ class RoRBlock(chainer.Chain):
             if in_channels != out_channels:
                 self.projection = Projection(in_channels, out_channels)
 
-    def forward(self, x):
-        if not survives(self.p):
-            # as the original: unchanged even where the block would change size and channels
-            return x
-        x = shortcut(x, self.in_channels)
-        skipped, stride = x, self.stride
+    def forward(self, x, scale=1.0):
+        """Return the block's output.
+
+        Args:
+            x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
+            scale (float): factor of the branch, for blocks that survive by chance.
+        """
         if hasattr(self, 'projection'):
-            skipped, stride = self.projection(x, stride), 1
-        return in_sequence(
-            x,
-            self.bn1,
-            F.relu,
-            self.conv1,
-            self.bn2,
-            F.relu,
-            self.conv2,
-            Skip(skipped, stride, expected(self.p)),
-        )
+            skip = Skip(self.projection(x, self.stride), scale=scale)
+        else:
+            skip = Skip(x, self.stride, scale)
+        return in_sequence(x, self.bn1, F.relu, self.conv1, self.bn2, F.relu, self.conv2, skip)
+
+
+class StochasticRoRBlock(WithStochasticDepth, RoRBlock):
+    """A final level that survives a batch with probability ``p``."""
 
 
 class RoRStage(ChainedBlocks):
@@ -120,7 +110,9 @@ class RoRStage(ChainedBlocks):
 
     def __init__(self, in_channels, out_channels, stride, probabilities):
         super().__init__(
-            RoRBlock(out_channels if i else in_channels, out_channels, 1 if i else stride, p)
+            StochasticRoRBlock(
+                out_channels if i else in_channels, out_channels, 1 if i else stride, p
+            )
             for i, p in enumerate(probabilities)
         )
         with self.init_scope():
@@ -145,7 +137,7 @@ class RoR(chainer.Chain):
     Source: nutszebra/residual_networks_of_residual_networks, resnet_of_resnet.py.
 
     Differences:
-        From the paper: BN and ReLU act on the images ahead of the first convolution; every
+        From the paper: BN and ReLU act on the images before the first convolution; every
         projection is BN, ReLU and convolution, the first stage's too; survival probabilities end
         one step above 0.5; a dropped block that would halve the image leaves it as large as it
         is; convolutions have biases.
@@ -164,7 +156,7 @@ class RoR(chainer.Chain):
             for stage, width in enumerate((16 * k, 32 * k, 64 * k)):
                 setattr(
                     self,
-                    'res_block%d' % stage,
+                    f'res_block{stage}',
                     RoRStage(
                         channels, width, 2 if stage else 1, p[stage * blocks : (stage + 1) * blocks]
                     ),

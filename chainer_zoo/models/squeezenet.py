@@ -29,10 +29,8 @@ class Fire(chainer.Chain):
 
     def forward(self, x):
         h = self.bn_relu_conv_s_1x1(x)
-        # as the original: each expansion normalizes the squeezed map for itself
-        return in_parallel(
-            (h, *self.bn_relu_conv_e_1x1.steps()), (h, *self.bn_relu_conv_e_3x3.steps())
-        )
+        # as the original: each expansion has a normalization of its own
+        return in_parallel((h, self.bn_relu_conv_e_1x1), (h, self.bn_relu_conv_e_3x3))
 
 
 class SqueezeNet(chainer.Chain):
@@ -47,7 +45,7 @@ class SqueezeNet(chainer.Chain):
 
     Differences:
         From the paper: BN, and in the order BN, ReLU, convolution, also before the first fire
-        module and the last convolution; no ReLU behind that one. Convolution and pooling are
+        module and the last convolution; no ReLU after that one. Convolution and pooling are
         padded, for images of 128 pixels instead of 224.
         From the original: none.
     """

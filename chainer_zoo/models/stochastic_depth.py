@@ -3,39 +3,16 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import expected
 from chainer_zoo.functions import shortcut
-from chainer_zoo.functions import survives
 from chainer_zoo.links import BasicBlock
 from chainer_zoo.links import ChainedBlocks
 from chainer_zoo.links import ConvBNReLU
+from chainer_zoo.links import WithStochasticDepth
 from chainer_zoo.models.schedules import linear_schedule
 
 
-class StochasticBlock(BasicBlock):
-    """A residual block that survives a batch with probability ``p``: equations 2 and 5.
-
-    A dropped block is not computed and gives its input unchanged. At test the branch is multiplied
-    by ``p``.
-
-    Args:
-        in_channels (int): channels of the input; where earlier blocks were dropped it may come with
-            fewer, and zeros are appended.
-        out_channels (int): channels of the output if the block survives.
-        stride (int): of the second convolution and the shortcut.
-        p (float): survival probability.
-    """
-
-    def __init__(self, in_channels, out_channels, stride, p):
-        super().__init__(in_channels, out_channels, stride)
-        self.in_channels = in_channels
-        self.p = p
-
-    def forward(self, x):
-        if not survives(self.p):
-            # as the original: unchanged even where the block would change size and channels
-            return x
-        return super().forward(shortcut(x, self.in_channels), expected(self.p))
+class StochasticBlock(WithStochasticDepth, BasicBlock):
+    """A residual block that survives a batch with probability ``p``: equations 2 and 5."""
 
 
 class StochasticDepth(chainer.Chain):
@@ -68,7 +45,7 @@ class StochasticDepth(chainer.Chain):
             for stage, width in enumerate((16, 32, 64)):
                 setattr(
                     self,
-                    'stochastic_block%d' % stage,
+                    f'stochastic_block{stage}',
                     ChainedBlocks(
                         (
                             StochasticBlock(

@@ -84,7 +84,7 @@ class Swapout(chainer.Chain):
                 stage = SwapoutStage(
                     channels, width, thetas[i * n : (i + 1) * n], stride=1 if i == 0 else 2
                 )
-                setattr(self, 'res_block_with_swapout%d' % (i + 1), stage)
+                setattr(self, f'res_block_with_swapout{i + 1}', stage)
                 channels = stage.out_channels
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 
@@ -105,7 +105,7 @@ class Swapout(chainer.Chain):
         """
         h = self.conv1(x)  # (B, 64, 32, 32)
         for i in (1, 2, 3):
-            h = self['res_block_with_swapout%d' % i](h, sample)
+            h = self[f'res_block_with_swapout{i}'](h, sample)
         # (B, 256, 32, 32), (B, 512, 16, 16), (B, 1024, 8, 8)
         h = self.bn_relu_conv(h)  # (B, n_class, 8, 8)
         return F.average(h, axis=(2, 3))

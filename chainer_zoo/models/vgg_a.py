@@ -5,6 +5,7 @@ import chainer.functions as F
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.sequence import in_sequence
 
 
 class VGGA(chainer.Chain):
@@ -20,7 +21,7 @@ class VGGA(chainer.Chain):
 
     Differences:
         From the paper: dropout stands before the first and the second fully connected layer, not
-        behind them, so the last one sees every feature; the layers are convolutions in training
+        after them, so the last one sees every feature; the layers are convolutions in training
         too; the start is not a shallower trained network's.
         From the original: none.
     """
@@ -41,20 +42,17 @@ class VGGA(chainer.Chain):
             self.fc3 = Convolution2D(4096, n_class, 1)
 
     def forward(self, x):
-        h = F.relu(self.conv1(x))  # (B, 64, 224, 224)
+        h = in_sequence(x, self.conv1, F.relu)  # (B, 64, 224, 224)
         h = F.max_pooling_2d(h, 2, 2)
-        h = F.relu(self.conv2(h))  # (B, 128, 112, 112)
+        h = in_sequence(h, self.conv2, F.relu)  # (B, 128, 112, 112)
         h = F.max_pooling_2d(h, 2, 2)
-        h = F.relu(self.conv3_1(h))  # (B, 256, 56, 56)
-        h = F.relu(self.conv3_2(h))
+        h = in_sequence(h, self.conv3_1, F.relu, self.conv3_2, F.relu)  # (B, 256, 56, 56)
         h = F.max_pooling_2d(h, 2, 2)
-        h = F.relu(self.conv4_1(h))  # (B, 512, 28, 28)
-        h = F.relu(self.conv4_2(h))
+        h = in_sequence(h, self.conv4_1, F.relu, self.conv4_2, F.relu)  # (B, 512, 28, 28)
         h = F.max_pooling_2d(h, 2, 2)
-        h = F.relu(self.conv5_1(h))  # (B, 512, 14, 14)
-        h = F.relu(self.conv5_2(h))
+        h = in_sequence(h, self.conv5_1, F.relu, self.conv5_2, F.relu)  # (B, 512, 14, 14)
         h = F.max_pooling_2d(h, 2, 2)  # (B, 512, 7, 7)
         # as the original: dropout before the layers fc1 and fc2
-        h = F.relu(self.fc1(dropout(h, 0.5)))  # (B, 4096, 1, 1); 6x6 from 384 pixels
-        h = F.relu(self.fc2(dropout(h, 0.5)))
+        h = in_sequence(dropout(h, 0.5), self.fc1, F.relu)  # (B, 4096, 1, 1); 6x6 from 384 pixels
+        h = in_sequence(dropout(h, 0.5), self.fc2, F.relu)
         return F.average(self.fc3(h), axis=(2, 3))

@@ -3,13 +3,13 @@
 import chainer
 import chainer.functions as F
 
-from chainer_zoo.functions import expected
-from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import shortcut
-from chainer_zoo.functions import survives
 from chainer_zoo.links import ChainedBlocks
 from chainer_zoo.links import ConvBNReLU
+from chainer_zoo.links import WithStochasticDepth
 from chainer_zoo.models.schedules import linear_schedule
+from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import Skip
 
 
 class Alpha(chainer.Link):
@@ -41,39 +41,37 @@ class Weight(chainer.Chain):
 
 
 class WeightedBlock(chainer.Chain):
-    """y = alpha F(x) + x with F = conv, BN, ReLU twice; it survives with probability ``p``.
-
-    A dropped block is not computed and gives its input unchanged. At test the branch is multiplied
-    by ``p``.
+    """y = alpha F(x) + x, with F = conv, BN, ReLU twice.
 
     Args:
-        in_channels (int): channels of the input; where earlier blocks were dropped it may come with
-            fewer, and zeros are appended.
-        out_channels (int): channels of the output if the block survives.
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
         stride (int): of the second convolution and the shortcut.
-        p (float): survival probability.
 
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, out_channels, stride, p):
+    def __init__(self, in_channels, out_channels, stride):
         super().__init__()
-        self.in_channels = in_channels
         self.stride = stride
-        self.p = p
         with self.init_scope():
             self.conv1 = ConvBNReLU(in_channels, out_channels, 3, 1, 1)
             # as the original: the second convolution strides
             self.conv2 = ConvBNReLU(out_channels, out_channels, 3, stride, 1)
             self.weight = Weight()
 
-    def forward(self, x):
-        if not survives(self.p):
-            # as the original: unchanged even where the block would change size and channels
-            return x
-        x = shortcut(x, self.in_channels)
-        h = self.weight(self.conv2(self.conv1(x)))
-        return residual_add(h, x, self.stride, expected(self.p))
+    def forward(self, x, scale=1.0):
+        """Return the block's output.
+
+        Args:
+            x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
+            scale (float): factor of the branch, for blocks that survive by chance.
+        """
+        return in_sequence(x, self.conv1, self.conv2, self.weight, Skip(x, self.stride, scale))
+
+
+class StochasticWeightedBlock(WithStochasticDepth, WeightedBlock):
+    """A weighted residual block that survives a batch with probability ``p``."""
 
 
 class WeightedResNet(chainer.Chain):
@@ -107,9 +105,9 @@ class WeightedResNet(chainer.Chain):
             for stage, width in enumerate((16 * k, 32 * k, 64 * k)):
                 setattr(
                     self,
-                    'res_block%d' % stage,
+                    f'res_block{stage}',
                     ChainedBlocks(
-                        WeightedBlock(
+                        StochasticWeightedBlock(
                             width if i else channels, width, 1 if i or not stage else 2, next(p)
                         )
                         for i in range(blocks)

@@ -29,7 +29,7 @@ class WideResNetStage(chainer.Chain):
             for i in range(1, blocks + 1):
                 setattr(
                     self,
-                    'bn_relu_conv1_%d' % i,
+                    f'bn_relu_conv1_{i}',
                     BNReLUConv(
                         in_channels if i == 1 else out_channels,
                         out_channels,
@@ -38,17 +38,15 @@ class WideResNetStage(chainer.Chain):
                         1,
                     ),
                 )
-                setattr(
-                    self, 'bn_relu_conv2_%d' % i, BNReLUConv(out_channels, out_channels, 3, 1, 1)
-                )
+                setattr(self, f'bn_relu_conv2_{i}', BNReLUConv(out_channels, out_channels, 3, 1, 1))
 
     def forward(self, x):
         for i in range(1, self.blocks + 1):
             x = in_sequence(
                 x,
-                *self['bn_relu_conv1_%d' % i].steps()
-                + self['bn_relu_conv2_%d' % i].steps()
-                + (Skip(x, self.stride if i == 1 else 1),),
+                self[f'bn_relu_conv1_{i}'],
+                self[f'bn_relu_conv2_{i}'],
+                Skip(x, self.stride if i == 1 else 1),
             )
         return x
 
@@ -67,8 +65,8 @@ class WideResNet(chainer.Chain):
 
     Differences:
         From the paper: where channels change the shortcut picks pixels and appends zero channels
-        instead of a 1x1 projection; the classifier is a 1x1 convolution ahead of the global
-        average (the same as a linear layer behind it); no dropout; convolutions have biases.
+        instead of a 1x1 projection; the classifier is a 1x1 convolution before the global
+        average (the same as a linear layer after it); no dropout; convolutions have biases.
         From the original: none.
     """
 
@@ -80,7 +78,7 @@ class WideResNet(chainer.Chain):
             for stage, width in enumerate((16 * k, 32 * k, 64 * k), 1):
                 setattr(
                     self,
-                    'wide_res_block%d' % stage,
+                    f'wide_res_block{stage}',
                     WideResNetStage(channels, width, 1 if stage == 1 else 2, depth // 6),
                 )
                 channels = width

@@ -5,14 +5,16 @@ import chainer.functions as F
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import BatchNormalization
+from chainer_zoo.links import ChainedBlocks
 from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.links import Linear
 from chainer_zoo.links import SeparableConvolution
-from chainer_zoo.sequence import bn_relu
+from chainer_zoo.sequence import in_sequence
+from chainer_zoo.sequence import SequentialChain
 
 
-class SeparableBN(chainer.Chain):
+class SeparableBN(SequentialChain):
     """Separable 3x3 convolution, then BN.
 
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H, W).
@@ -24,15 +26,17 @@ class SeparableBN(chainer.Chain):
             self.conv = SeparableConvolution(in_channels, out_channels)
             self.bn = BatchNormalization(out_channels)
 
-    def forward(self, x):
-        return self.bn(self.conv(x))
+    @property
+    def sequence(self):
+        return self.conv, self.bn
 
 
 class SeparableBNReLU(SeparableBN):
     """Separable 3x3 convolution, BN, ReLU."""
 
-    def forward(self, x):
-        return bn_relu(self.conv(x), self.bn)
+    @property
+    def sequence(self):
+        return self.conv, self.bn, F.relu
 
 
 class Module(chainer.Chain):
@@ -41,7 +45,7 @@ class Module(chainer.Chain):
     Args:
         in_channels (int): channels of the input.
         channels (tuple of ints): output channels of each separable convolution.
-        stride (int): of the max pooling behind them and of the 1x1 convolution on the shortcut;
+        stride (int): of the max pooling after them and of the 1x1 convolution on the shortcut;
             None for a module of the middle flow, which has neither.
         first_relu (bool): whether a ReLU precedes the first separable convolution.
 
@@ -55,8 +59,9 @@ class Module(chainer.Chain):
         self.first_relu = first_relu
         with self.init_scope():
             *inner, last = channels
-            self.inner = chainer.Sequential(
-                *[SeparableBNReLU(c_in, c) for c_in, c in zip([in_channels] + inner, inner)]
+            self.inner = ChainedBlocks(
+                (SeparableBNReLU(c_in, c) for c_in, c in zip([in_channels, *inner], inner)),
+                prefix='',
             )
             self.last = SeparableBN(inner[-1], last)
             if stride is not None:
@@ -64,11 +69,11 @@ class Module(chainer.Chain):
                 self.shortcut_bn = BatchNormalization(last)
 
     def forward(self, x):
-        h = self.last(self.inner(F.relu(x) if self.first_relu else x))
+        h = in_sequence(F.relu(x) if self.first_relu else x, self.inner, self.last)
         if self.stride is None:
             return h + x
         h = F.max_pooling_2d(h, 3, self.stride, 1, cover_all=False)
-        return h + self.shortcut_bn(self.shortcut(x))
+        return h + in_sequence(x, self.shortcut, self.shortcut_bn)
 
 
 class Xception(chainer.Chain):
@@ -104,7 +109,7 @@ class Xception(chainer.Chain):
             self.entry1 = Module(64, (128, 128), stride, first_relu=False)
             self.entry2 = Module(128, (256, 256), stride)
             self.entry3 = Module(256, (728, 728), 2)
-            self.middle = chainer.Sequential(*[Module(728, (728, 728, 728)) for _ in range(8)])
+            self.middle = ChainedBlocks((Module(728, (728, 728, 728)) for _ in range(8)), prefix='')
             self.exit = Module(728, (728, 1024), 2)
             self.conv3 = SeparableBNReLU(1024, 1536)
             self.conv4 = SeparableBNReLU(1536, 2048)

@@ -21,7 +21,7 @@ class Join:
 
 
 class Skip:
-    """:func:`~chainer_zoo.functions.residual_add` as a step of :func:`~chainer_zoo.sequence.in_sequence`.
+    """The sum with a shortcut as a step: :func:`~chainer_zoo.functions.residual_add`.
 
     Args:
         x (:class:`~chainer.Variable` or :ref:`ndarray`): the shortcut's input.

@@ -13,10 +13,10 @@ X = np.array([[[[1, -2, 3, -4], [-5, 6, -7, 8], [2, -1, 0, 3], [-2, 4, -6, 5]]]]
 
 
 @pytest.mark.parametrize('scale', [1.0, 0.5])
-def test_basic_block_cuts_off_behind_the_sum(scale):
+def test_basic_block_cuts_off_after_the_sum(scale):
     block = make_identity(links.BasicBlock(1, 1))
     positive, negative = np.maximum(X, 0), np.minimum(X, 0)
-    # the branch is ReLU(x); the ReLU behind the sum leaves nothing of what is negative
+    # the branch is ReLU(x); the ReLU after the sum leaves nothing of what is negative
     np.testing.assert_allclose(at_test(block, X, scale), (1 + scale) * positive, atol=1e-4)
     np.testing.assert_array_equal(at_test(block, negative, scale), 0)
 
@@ -32,16 +32,16 @@ def test_basic_block_halves_the_map_in_its_second_convolution_and_adds_zero_chan
 
 def test_chained_blocks_run_in_their_numbers_order():
     class Append(chainer.Link):
-        def __init__(self, number):
+        def __init__(self, digit):
             super().__init__()
-            self.number = number
+            self.digit = digit
 
         def forward(self, x):
-            return x + (self.number,)
+            return 10 * x + self.digit
 
-    stage = links.ChainedBlocks((Append(i) for i in range(12)), 'part')
-    assert stage(()) == tuple(range(12))
-    assert stage.part10.number == 10
+    stage = links.ChainedBlocks((Append(i % 10) for i in range(12)), 'part')
+    assert stage(np.array(0)).array == 12345678901
+    assert stage.part11.digit == 1
 
 
 class TestBottleneckStage:

@@ -12,7 +12,7 @@ from chainer_zoo.models import densenet
 def test_each_layer_sees_all_maps_before_it():
     block = make_quiet(densenet.DenseBlock(1, 3, 1))
     for i in (1, 2, 3):
-        conv = block['bn_relu_conv%d' % i].conv
+        conv = block[f'bn_relu_conv{i}'].conv
         conv.W.array[...] = 0
         conv.W.array[0, :, 1, 1] = [1, 10, 100][:i]
     x = np.array([[[[1, -1], [2, 3]]]], np.float32)

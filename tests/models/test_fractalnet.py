@@ -7,7 +7,7 @@ import pytest
 import chainer_zoo
 from chainer_zoo.functions import noise
 from chainer_zoo.models import fractalnet
-from chainer_zoo.models.fractalnet import Join
+from chainer_zoo.models.fractalnet import AlivePaths
 from chainer_zoo.models.fractalnet import LAYER
 
 
@@ -89,11 +89,11 @@ def test_without_noise_nothing_is_drawn_and_all_is_alive(draws):
 def test_a_dead_half_takes_the_other_along_and_a_dead_fractal_is_drawn_again(draws):
     dead_half = (0.9, 0.9, 0.1, 0.1, 0.9, 0.9)  # long, short; first half: none; second half
     source = draws(*dead_half)
-    assert fractalnet.local_drop_path(3, 0.15) == Join(True, None)
+    assert fractalnet.local_drop_path(3, 0.15) == AlivePaths(True, None)
     assert source.numbers == []
     whole_fractal_dead = (0.9, 0.1, 0.1, 0.15, 0.9, 0.9)
     draws(*(whole_fractal_dead + (0.1, 0.9, 0.9, 0.9, 0.9, 0.9)))
-    assert fractalnet.local_drop_path(3, 0.15) == Join(True, None)
+    assert fractalnet.local_drop_path(3, 0.15) == AlivePaths(True, None)
 
 
 def fractal_of_known_layers(columns=3):
@@ -116,7 +116,10 @@ def fractal_of_known_layers(columns=3):
         (fractalnet.single_column(3, 1), 1),
         (fractalnet.single_column(3, 2), 2),
         (fractalnet.single_column(3, 3), 4),
-        (Join(True, (Join(True, None), Join(False, (LAYER, LAYER)))), (1 + (1 + 2)) / 2.0),
+        (
+            AlivePaths(True, (AlivePaths(True, None), AlivePaths(False, (LAYER, LAYER)))),
+            (1 + (1 + 2)) / 2.0,
+        ),
     ],
 )
 def test_a_join_is_the_mean_of_what_is_alive(alive, layers):

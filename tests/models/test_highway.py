@@ -56,14 +56,14 @@ def test_stages_halve_the_image_between_them(monkeypatch):
     model = highway.Highway(n_class=4)
     sides = []
     for i, count in ((1, 5), (2, 6), (3, 6)):
-        layer = model['conv%d_%d' % (i, count)]
+        layer = model[f'conv{i}_{count}']
         width = layer.out_channels
 
         def last(x, width=width):
             sides.append(x.shape[2:])
             return chainer.Variable(np.zeros(x.shape[:1] + (width,) + x.shape[2:], np.float32))
 
-        monkeypatch.setattr(model, 'conv%d_%d' % (i, count), last)
+        monkeypatch.setattr(model, f'conv{i}_{count}', last)
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         model(np.zeros((1, 3, 32, 32), np.float32))
     assert sides == [(32, 32), (16, 16), (8, 8)]

@@ -10,7 +10,7 @@ from chainer_zoo.links import Convolution2D
 from chainer_zoo.models import inception_v4
 from chainer_zoo.report.tracing import ShapesOnly
 
-# pixels a side behind stem, reductions A and B: the paper's figure 9, and ours for 32 pixels
+# pixels a side after stem, reductions A and B: the paper's figure 9, and ours for 32 pixels
 SIZES = {299: (35, 17, 8), 32: (32, 15, 7)}
 
 
@@ -44,22 +44,21 @@ def test_shapes_block_by_block(size):
     with ShapesOnly(), chainer.no_backprop_mode():
         h = model.stem(np.zeros((2, 3, size, size), np.float32))
         assert h.shape == (2, 384, a, a)
-        for block in model.inception_a:
+        for block in model.inception_a.sequence:
             h = block(h)
             assert h.shape == (2, 384, a, a)
         h = model.reduction_a(h)
         assert h.shape == (2, 1024, b, b)
-        for block in model.inception_b:
+        for block in model.inception_b.sequence:
             h = block(h)
             assert h.shape == (2, 1024, b, b)
         h = model.reduction_b(h)
         assert h.shape == (2, 1536, c, c)
-        for block in model.inception_c:
+        for block in model.inception_c.sequence:
             h = block(h)
             assert h.shape == (2, 1536, c, c)
-    assert [
-        len(blocks) for blocks in (model.inception_a, model.inception_b, model.inception_c)
-    ] == [4, 7, 3]
+    stages = model.inception_a, model.inception_b, model.inception_c
+    assert [len(stage.sequence) for stage in stages] == [4, 7, 3]
 
 
 def test_average_leaves_out_what_lies_outside():
@@ -118,7 +117,7 @@ def test_paths_stand_in_the_papers_order(block, channels, paths):
     expected = []
     for number, (path, width) in enumerate(paths, 2):
         if path != 'x':
-            model[path][-1].bn.gamma.array[...] = number
+            model[path].sequence[-1].bn.gamma.array[...] = number
         expected += [1 if path == 'x' else number] * width
     with chainer.using_config('train', False):
         y = model(np.ones((1, channels, 15, 15), np.float32)).array

@@ -36,7 +36,7 @@ def shapes_of_layers(variant):
         model = chainer_zoo.build('nas', variant=variant)
     seen = []
     for i in range(15):
-        layer = model['conv%d' % i]
+        layer = model[f'conv{i}']
 
         def forward(x, layer=layer, forward=layer.forward):
             y = forward(x)

@@ -23,7 +23,7 @@ def passing_through(size):
     with initializers.unfilled():
         block = prelu_net.LinearPReLU3(size, (size, size, size))
     for i in (0, 1, 2):
-        block['fc%d' % i].W.array[...] = np.eye(size)
+        block[f'fc{i}'].W.array[...] = np.eye(size)
     return block
 
 

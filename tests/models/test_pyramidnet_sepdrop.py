@@ -124,7 +124,7 @@ def test_each_half_survives_as_often_as_its_probability_says_and_by_itself(monke
     x = np.ones((2, 1, 1, 1), np.float32)
     noise.generator.seed(3)
     with chainer.using_config('train', True), chainer.no_backprop_mode():
-        for draw in range(800):
+        for _ in range(800):
             block(x)
     # The standard deviation of each share is less than 0.018.
     for kept, expected in (

@@ -17,7 +17,7 @@ def test_resnet_has_a_sixth_of_its_layers_in_blocks_a_stage(depth, blocks):
     model = resnet.ResNet(depth=depth)
     for stage in (model.res_block0, model.res_block1, model.res_block2):
         assert [child.name for child in stage.children()] == sorted(
-            'block%d' % i for i in range(blocks)
+            f'block{i}' for i in range(blocks)
         )
 
 
@@ -31,7 +31,7 @@ def test_resnet_halves_the_map_where_the_second_and_third_stage_begin():
         shapes.append(h.shape[1:])
     assert shapes == [(32, 32, 32), (64, 16, 16), (128, 8, 8)]
     assert [
-        model['res_block%d' % stage]['block%d' % block].stride
+        model[f'res_block{stage}'][f'block{block}'].stride
         for stage in range(3)
         for block in range(3)
     ] == [1, 1, 1, 2, 1, 1, 2, 1, 1]

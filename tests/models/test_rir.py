@@ -59,7 +59,7 @@ def test_the_second_layer_has_the_stride_and_zero_channels_are_appended():
 
 def test_the_streams_are_joined_and_averaged_behind_the_classifier():
     model = rir.RiR(n_class=3, channel=4)
-    shapes = [model['rir%d' % i].resinit1.residual_conv1.W.shape[0] for i in range(1, 9)]
+    shapes = [model[f'rir{i}'].resinit1.residual_conv1.W.shape[0] for i in range(1, 9)]
     assert shapes == [2, 2, 4, 4, 4, 8, 8, 8]
     assert model.conv2.conv.W.shape == (3, 16, 1, 1)
     x = np.random.RandomState(0).standard_normal((2, 3, 8, 8)).astype(np.float32)

@@ -40,7 +40,7 @@ def test_a_stage_by_hand():
 
 
 def test_a_block_that_widens_has_a_projection_and_the_others_none():
-    blocks = [ror.RoRBlock(2, 2, 1, 1.0), ror.RoRBlock(2, 3, 2, 1.0)]
+    blocks = [ror.RoRBlock(2, 2, 1), ror.RoRBlock(2, 3, 2)]
     assert [hasattr(block, 'projection') for block in blocks] == [False, True]
     block = make_identity(blocks[1])
     y = at_test(block, np.concatenate((X, -X), 1))

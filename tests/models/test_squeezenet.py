@@ -51,7 +51,7 @@ def test_odd_fire_modules_are_bypassed_even_ones_are_not(monkeypatch):
         return fire
 
     for number in channels:
-        monkeypatch.setattr(model, 'fire%d' % number, stand_in(number))
+        monkeypatch.setattr(model, f'fire{number}', stand_in(number))
     model.bn_relu_conv10.conv.W.array[...] = 1.0 / 512
     y = at_test(model, np.zeros((1, 3, 128, 128), np.float32))
 

@@ -62,7 +62,7 @@ def stochastic_block(*args):
 
 
 def weighted_block(*args):
-    block = make_identity(weighted_resnet.WeightedBlock(*args))
+    block = make_identity(weighted_resnet.StochasticWeightedBlock(*args))
     block.conv2.bn.gamma.array[...] = 0
     block.conv2.bn.beta.array[...] = 3
     block.weight.weight.W.array[...] = 0.5
@@ -70,7 +70,7 @@ def weighted_block(*args):
 
 
 def ror_block(*args):
-    block = make_identity(ror.RoRBlock(*args))
+    block = make_identity(ror.StochasticRoRBlock(*args))
     block.bn2.gamma.array[...] = 0
     block.bn2.beta.array[...] = 3
     return block, 3

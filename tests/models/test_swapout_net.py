@@ -26,7 +26,7 @@ def at_test(model, x):
 
 def test_theta_runs_from_0_and_ends_one_block_short_of_a_half():
     model = chainer_zoo.build('swapout', depth=20, k=1)
-    thetas = sum((model['res_block_with_swapout%d' % i].thetas for i in (1, 2, 3)), [])
+    thetas = sum((model[f'res_block_with_swapout{i}'].thetas for i in (1, 2, 3)), [])
     np.testing.assert_allclose(thetas, np.arange(9) / 18.0, rtol=1e-12)
 
 

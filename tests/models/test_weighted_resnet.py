@@ -14,7 +14,7 @@ X = np.arange(-8, 8, dtype=np.float32).reshape(1, 1, 4, 4)
 
 
 def test_a_new_block_is_its_shortcut():
-    block = weighted_resnet.WeightedBlock(1, 3, 2, 1.0)
+    block = weighted_resnet.WeightedBlock(1, 3, 2)
     y = at_test(block, X)
     assert y.shape == (1, 3, 2, 2)
     np.testing.assert_array_equal(y[0, 0], X[0, 0, ::2, ::2])
@@ -22,9 +22,9 @@ def test_a_new_block_is_its_shortcut():
 
 
 def test_alpha_multiplies_a_branch_that_is_at_least_0():
-    block = make_identity(weighted_resnet.WeightedBlock(1, 1, 1, 1.0))
+    block = make_identity(weighted_resnet.WeightedBlock(1, 1, 1))
     block.weight.weight.W.array[...] = -0.25
-    # nothing is cut off behind the sum
+    # nothing is cut off after the sum
     np.testing.assert_allclose(at_test(block, X), X - 0.25 * np.maximum(X, 0), rtol=1e-4)
 
 

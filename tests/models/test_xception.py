@@ -9,7 +9,7 @@ from chainer_zoo.links import SeparableConvolution
 from chainer_zoo.models import xception
 from chainer_zoo.report.tracing import ShapesOnly
 
-# channels and pixels a side behind each part: the paper's figure 5, and ours for 32 pixels
+# channels and pixels a side after each part: the paper's figure 5, and ours for 32 pixels
 SIZES = {
     'conv1': (32, 149, 32),
     'conv2': (64, 147, 32),
@@ -85,7 +85,9 @@ def test_the_first_relu_is_left_out_where_the_paper_has_none():
             np.testing.assert_allclose(module(x).array, branch + x, rtol=1e-5, atol=1e-6)
     assert [
         part.first_relu
-        for part in (lambda m: (m.entry1, m.entry2, m.entry3, m.middle[0], m.exit))(build())
+        for part in (lambda m: (m.entry1, m.entry2, m.entry3, m.middle.sequence[0], m.exit))(
+            build()
+        )
     ] == [False, True, True, True, True]
 
 

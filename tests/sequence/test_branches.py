@@ -20,6 +20,12 @@ from chainer_zoo.sequence import in_sequence
 from chainer_zoo.sequence import Skip
 
 
+class ActivatedLayer(BNReLUConv):
+    @property
+    def sequence(self):
+        return (*super().sequence, F.relu)
+
+
 class Branches(chainer.Chain):
     """Layers side by side, and layers that see all before them."""
 
@@ -33,46 +39,51 @@ class Branches(chainer.Chain):
                 conv = Convolution2D(channels, 6 + i, ksize, stride, ksize // 2)
                 conv.W.array[...] = np.random.RandomState(i).uniform(-0.5, 0.5, conv.W.shape)
                 setattr(self, name, conv)
-                setattr(self, 'ahead_' + name, link(channels, i))
-                setattr(self, 'behind_' + name, link(6 + i, 10 + i))
-            for i in range(3):
-                conv = Convolution2D(channels + 5 * i, 5, 3, 1, 1)
-                conv.W.array[...] = np.random.RandomState(20 + i).uniform(-0.5, 0.5, conv.W.shape)
-                setattr(self, 'conv%d' % i, conv)
-                setattr(self, 'bn%d' % i, link(channels + 5 * i, 30 + i))
+                setattr(self, f'bn_before_{name}', link(channels, i))
+                setattr(self, f'bn_after_{name}', link(6 + i, 10 + i))
+            self.layer0 = dense_layer(BNReLUConv, channels, 0)
+            self.layer1 = dense_layer(BNReLUConv, channels + 5, 1)
+            self.layer2 = dense_layer(BNReLUConv, channels + 10, 2)
+            self.activated = dense_layer(ActivatedLayer, channels + 5, 1)
 
-    def ahead(self, name):
-        return self['ahead_' + name], F.relu, self[name]
+    def before(self, name):
+        return self[f'bn_before_{name}'], F.relu, self[name]
 
-    def behind(self, name):
-        return self[name], self['behind_' + name], F.relu
+    def after(self, name):
+        return self[name], self[f'bn_after_{name}'], F.relu
 
     def both(self, name):
-        return self['ahead_' + name], F.relu, self[name], self['behind_' + name], F.relu
-
-    def grown(self, i):
-        return self['bn%d' % i], F.relu, self['conv%d' % i]
+        return (*self.before(name), *self.after(name)[1:])
 
     def kinds(self, x):
         """Return what can be computed of ``x``, by name."""
         return {
-            'fire': lambda: in_parallel((x, *self.ahead('narrow')), (x, *self.ahead('wide'))),
-            'paths': lambda: in_parallel((x, *self.behind('other')), (x, *self.both('wide'))),
+            'fire': lambda: in_parallel((x, *self.before('narrow')), (x, *self.before('wide'))),
+            'paths': lambda: in_parallel((x, *self.after('other')), (x, *self.both('wide'))),
             'narrow paths': lambda: in_parallel(
-                (x, *self.behind('narrow')), (x, *self.both('narrow'))
+                (x, *self.after('narrow')), (x, *self.both('narrow'))
             ),
             'a shortcut in a branch': lambda: in_parallel(
-                (x, self.narrow), (x, *self.behind('wide'), Skip(self.wide(x)), F.relu)
+                (x, self.narrow), (x, *self.after('wide'), Skip(self.wide(x)), F.relu)
             ),
-            'no steps in a branch': lambda: in_parallel((x,), (x, *self.ahead('wide'))),
+            'no steps in a branch': lambda: in_parallel((x,), (x, *self.before('wide'))),
             'another function': lambda: in_parallel((x, F.tanh), (x, self.narrow)),
             'strided': lambda: in_parallel((x, self.strided), (x, self.strided, F.relu)),
-            'only normalization': lambda: in_parallel((x, self.ahead_wide), (x, self.wide)),
-            'dense': lambda: grow(x, *[self.grown(i) for i in range(3)]),
-            'dense, one layer': lambda: grow(x, self.grown(0)),
+            'only normalization': lambda: in_parallel((x, self.bn_before_wide), (x, self.wide)),
+            'dense': lambda: grow(x, self.layer0, self.layer1, self.layer2),
+            'dense, one layer': lambda: grow(x, self.layer0),
             'dense, no layer': lambda: F.relu(grow(x)),
-            'dense, ReLU behind': lambda: grow(x, self.grown(0), self.grown(1) + (F.relu,)),
+            'dense, ReLU after': lambda: grow(x, self.layer0, self.activated),
         }
+
+
+def dense_layer(kind, channels, seed):
+    """Return BN, ReLU and a convolution that adds 5 channels."""
+    layer = kind(channels, 5, 3, 1, 1)
+    layer.bn = link(channels, 30 + seed)
+    shape = layer.conv.W.shape
+    layer.conv.W.array[...] = np.random.RandomState(20 + seed).uniform(-0.5, 0.5, shape)
+    return layer
 
 
 KINDS = sorted(Branches(4).kinds(None))
@@ -191,26 +202,44 @@ def test_nothing_grows_without_layers():
 
 @pytest.mark.parametrize('on', ENGINES, ids=lambda on: 'oneDNN' if on else 'NumPy')
 @pytest.mark.parametrize('kind', [BNReLUConv, ConvBNReLU])
-def test_hooks_of_links_that_have_steps_are_called(kind, on):
+def test_hooks_of_sequential_chains_are_called(kind, on):
     x = np.ones((2, 4, 5, 5), np.float32)
     link, other = kind(4, 3), kind(4, 2)
     hook = Counting()
     link.add_hook(hook)
     with engines.CPU.using(on):
-        y = in_parallel((x, *link.steps()), (x, *other.steps()))
+        y = in_parallel((x, link), (x, other))
         assert hook.calls == 1
         with Counting() as everywhere:
-            in_parallel((x, *other.steps()), (x, *other.steps()))
+            in_parallel((x, other), (x, other))
     assert everywhere.calls == 2 * 3
-    expected = in_sequence(x, *link._steps()), in_sequence(x, *other._steps())
+    expected = in_sequence(x, *link.sequence), in_sequence(x, *other.sequence)
     np.testing.assert_allclose(y.array, F.concat(expected).array, rtol=1e-3, atol=1e-5)
+
+
+class Doubled(ConvBNReLU):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize('on', ENGINES, ids=lambda on: 'oneDNN' if on else 'NumPy')
+def test_a_link_with_a_forward_of_its_own_is_called_whole(on):
+    x = np.random.RandomState(0).uniform(-1, 1, (2, 4, 5, 5)).astype(np.float32)
+    by_class, by_attribute = Doubled(4, 4), ConvBNReLU(4, 4)
+    by_attribute.forward = lambda x: 2 * ConvBNReLU.forward(by_attribute, x)
+    for doubled in by_class, by_attribute:
+        plain = in_sequence(x, *doubled.sequence)
+        with engines.CPU.using(on):
+            np.testing.assert_allclose(
+                in_sequence(x, doubled).array, 2 * plain.array, rtol=1e-3, atol=1e-5
+            )
 
 
 def test_layers_with_hooks_grow_one_by_one(engine):
     x = np.ones((8, 16, 16, 18), np.float32)
     branches = Branches(16)
     hook = Counting()
-    branches.conv1.add_hook(hook)
+    branches.layer1.conv.add_hook(hook)
     with engines.CPU.using(True), chainer.using_config('train', False), chainer.no_backprop_mode():
         branches.kinds(chainer.Variable(x))['dense']()
     assert hook.calls == 1
