@@ -46,7 +46,7 @@ ENGINES = [
 def test_logits_gradients_statistics_and_updates_are_the_originals(case, engine):
     elsewhere = golden_cases.IN_FLOAT64.get(case.case, set())
     undecided = golden_cases.IN_FLOAT64_BUT_FOR_NUMPY.get(case.case, set()) if engine else set()
-    if engine and openmp.are_possible():  # else oneDNN adds up as NumPy does
+    if engine and openmp.can_run():  # else oneDNN adds up as NumPy does
         case = golden_cases.with_float64_logits(case)
     with engines.CPU.using(engine):
         # another engine rounds otherwise, and what grows from update to update is not its doing

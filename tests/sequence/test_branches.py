@@ -180,7 +180,7 @@ def test_without_compiled_loops_branches_are_the_same(engine, kind, monkeypatch)
     from chainer_zoo.engines.cpu import primitive
     from chainer_zoo.engines.cpu import stages
 
-    monkeypatch.setattr(openmp, 'are_possible', lambda: False)
+    monkeypatch.setattr(openmp, 'can_run', lambda: False)
     monkeypatch.setattr(primitive.context(), 'primitives', {})
     stages._examine.cache_clear()
     try:

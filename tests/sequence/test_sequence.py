@@ -201,7 +201,7 @@ def test_what_a_convolution_reads_is_kept_once_where_its_gradient_can_normalize(
         y = in_sequence(x, layers.bn1, F.relu, layers.conv1, layers.bn2, F.relu, layers.conv2)
     bn1, conv1, bn2, conv2 = y.creator_node.stages
     for bn, conv in (bn1, conv1), (bn2, conv2):
-        assert conv.reads_normalized.in_gradient
+        assert conv.affine_fusion.can_fuse_in_gradient
         assert conv.x is bn.x
 
 
@@ -240,16 +240,16 @@ def test_without_code_for_convolution_and_more_in_one_it_is_done_apart(
     engine, monkeypatch, order, train
 ):
     """As on a processor for which oneDNN has only plain loops for it."""
-    from chainer_zoo.engines.cpu import convolution
+    from chainer_zoo.engines.cpu.convolution import direct
 
-    forward = convolution._Convolution._forward
+    forward = direct.Direct._forward_primitive
 
-    def refuse(self, with_bias, then=()):
-        if then:
-            raise convolution.Refused()
+    def refuse(self, with_bias, kinds=()):
+        if kinds:
+            raise direct.Refused()
         return forward(self, with_bias)
 
-    monkeypatch.setattr(convolution._Convolution, '_forward', refuse)
+    monkeypatch.setattr(direct.Direct, '_forward_primitive', refuse)
     x = np.random.RandomState(4).uniform(-1, 1, (3, 16, 6, 8)).astype(np.float32)
     results = []
     for on, apply in ((False, one_by_one), (True, in_sequence)):

@@ -1,6 +1,7 @@
 """What stands in for Chainer's nodes of convolution; see :mod:`chainer_zoo.engines.seam`."""
 
 import chainer
+import chainer.functions as F
 import numpy as np
 from chainer import function_node
 from chainer.functions.connection import convolution_2d
@@ -8,13 +9,19 @@ from chainer.functions.connection import convolution_2d
 from chainer_zoo.engines import listeners
 from chainer_zoo.engines.cpu import convolution
 from chainer_zoo.engines.cpu import memory
+from chainer_zoo.engines.geometry import Geometry
 from chainer_zoo.engines.seam import NOT_HERE
 from chainer_zoo.engines.seam import Refused
 
 
-def _geometry(node):
-    """Return the stride, padding, dilation and groups of a convolution node."""
-    return (node.sy, node.sx), (node.ph, node.pw), (node.dy, node.dx), node.groups
+def _window(node):
+    """Return how a node's window moves, as Chainer's functions take it."""
+    return {
+        'stride': (node.sy, node.sx),
+        'pad': (node.ph, node.pw),
+        'dilate': (node.dy, node.dx),
+        'groups': node.groups,
+    }
 
 
 def convolve(node, inputs):
@@ -22,9 +29,9 @@ def convolve(node, inputs):
         return NOT_HERE
     x, W = inputs[:2]
     b = inputs[2] if len(inputs) == 3 else None
-    y_hw = node._get_out_size(x.shape, W.shape)
+    geometry = Geometry.of_convolution(node, x.shape, W.shape)
     node._check_input_layouts_all_standard()
-    y = convolution.forward(x, W, b, y_hw, *_geometry(node))
+    y = convolution.forward(x, W, b, geometry)
     node.retain_inputs((0, 1))
     return (y,)
 
@@ -34,7 +41,7 @@ def deconvolve(node, inputs):
         return NOT_HERE
     x, W = inputs[:2]
     node._calc_out_size(x.shape, W.shape)
-    y = convolution.backward_data(x, W, (node.outh, node.outw), *_geometry(node))
+    y = convolution.backward_data(x, W, Geometry.of_deconvolution(node, x.shape, W.shape))
     node.retain_inputs((0, 1))
     if len(inputs) == 3:
         y += inputs[2].reshape(1, -1, 1, 1)
@@ -45,7 +52,8 @@ def weights_gradient(node, inputs):
     if not memory.is_plain(*inputs) or node.W_dtype != np.float32 or node.w_layout is not None:
         return NOT_HERE
     x, gy = inputs
-    gW, _ = convolution.backward_weights(x, gy, node.W_shape, False, *_geometry(node))
+    geometry = Geometry.of_node(node, x.shape, node.W_shape, gy.shape)
+    gW, _ = convolution.backward_weights(x, gy, geometry, False)
     node.retain_inputs((0, 1))
     return (gW,)
 
@@ -54,34 +62,31 @@ class WeightAndBiasGrad(function_node.FunctionNode):
     """The gradients of a convolution's weights and bias in one pass over its gradient.
 
     Args:
-        node (chainer.functions.connection.convolution_2d.Convolution2DFunction): the convolution.
-        W (chainer.Variable): its weights, for their shape.
+        node: the convolution.
+        W: its weights, for their shape.
     """
 
-    def __init__(self, node, W):
+    def __init__(self, node: convolution_2d.Convolution2DFunction, W: chainer.Variable):
         super().__init__()
         self.node = node
         self.W = W
-
-    def _weights_only(self):
-        return convolution_2d.Convolution2DGradW(
-            self.node, self.W.shape, self.W.dtype, self.W.layout
-        )
 
     def forward_cpu(self, inputs):
         self.retain_inputs((0, 1))
         x, gy = inputs
         try:
             if memory.is_plain(x, gy):
-                grads = convolution.backward_weights(
-                    x, gy, self.W.shape, True, *_geometry(self.node)
-                )
+                geometry = Geometry.of_node(self.node, x.shape, self.W.shape, gy.shape)
+                grads = convolution.backward_weights(x, gy, geometry, True)
                 listeners.note(self, True)
                 return grads
         except Refused:
             pass
         listeners.note(self, False)
-        (gW,) = self._weights_only().apply((x, gy))
+        weights_only = convolution_2d.Convolution2DGradW(
+            self.node, self.W.shape, self.W.dtype, self.W.layout
+        )
+        (gW,) = weights_only.apply((x, gy))
         return gW.array, gy.sum(axis=(0, 2, 3))
 
     def backward(self, indexes, grad_outputs):
@@ -89,23 +94,11 @@ class WeightAndBiasGrad(function_node.FunctionNode):
         ggW, ggb = grad_outputs
         gx = ggy = None
         if ggW is not None:
-            stride, pad, dilate, groups = _geometry(self.node)
-            gx = chainer.functions.deconvolution_2d(
-                gy, ggW, stride=stride, pad=pad, outsize=x.shape[2:], dilate=dilate, groups=groups
-            )
-            ggy = chainer.functions.convolution_2d(
-                x,
-                ggW,
-                stride=stride,
-                pad=pad,
-                cover_all=self.node.cover_all,
-                dilate=dilate,
-                groups=groups,
-            )
+            window = _window(self.node)
+            gx = F.deconvolution_2d(gy, ggW, outsize=x.shape[2:], **window)
+            ggy = F.convolution_2d(x, ggW, cover_all=self.node.cover_all, **window)
         if ggb is not None:
-            spread = chainer.functions.broadcast_to(
-                chainer.functions.reshape(ggb, (1, -1, 1, 1)), gy.shape
-            )
+            spread = F.broadcast_to(F.reshape(ggb, (1, -1, 1, 1)), gy.shape)
             ggy = spread if ggy is None else ggy + spread
         return gx, ggy
 
@@ -117,11 +110,6 @@ def backward(node, indexes, grad_outputs):
         return NOT_HERE
     grads = []
     if 0 in indexes:
-        stride, pad, dilate, groups = _geometry(node)
-        grads.append(
-            chainer.functions.deconvolution_2d(
-                gy, W, stride=stride, pad=pad, outsize=x.shape[2:], dilate=dilate, groups=groups
-            )
-        )
+        grads.append(F.deconvolution_2d(gy, W, outsize=x.shape[2:], **_window(node)))
     grads.extend(WeightAndBiasGrad(node, W).apply((x, gy)))
     return grads

@@ -60,23 +60,23 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
         return gx, None, ggamma, gbeta
 
 
-def _takes_normalization(node, x, *parameters):
+def _can_normalize(node, x, *parameters):
     return (
         node.input_layouts[0] is None
         and memory.is_plain(x)
-        and normalization.takes(x.shape, node.axis, *parameters)
+        and normalization.can_normalize(x.shape, node.axis, *parameters)
     )
 
 
 def _normalize(node, inputs):
-    if not _takes_normalization(node, *inputs):
+    if not _can_normalize(node, *inputs):
         return NOT_HERE
     node._impl_selector = lambda node, inputs: BatchNormalizationImpl()
     return CHOSEN
 
 
 def _normalize_fixed(node, inputs):
-    if not _takes_normalization(node, *inputs):
+    if not _can_normalize(node, *inputs):
         return NOT_HERE
     x, gamma, beta, mean, var = inputs
     node.retain_inputs((0, 1, 3, 4))
@@ -129,7 +129,7 @@ def _pool_max(node, inputs):
         conv_nd.get_conv_outsize(n, k, s, p, node.cover_all)
         for n, k, s, p in zip(x.shape[2:], node.ksize, node.stride, node.pad)
     )
-    if not pooling.takes(x.shape, y_hw, node.ksize, node.stride, node.pad):
+    if not pooling.can_pool(x.shape, y_hw, node.ksize, node.stride, node.pad):
         return NOT_HERE
     y, node.onednn_workspace = pooling.forward(
         pooling.MAX, x, y_hw, node.ksize, node.stride, node.pad, chainer.config.enable_backprop
@@ -183,7 +183,7 @@ def _pool_average(node, inputs):
     y_hw = tuple(
         conv.get_conv_outsize(n, k, s, p) for n, k, s, p in zip(x.shape[2:], ksize, stride, pad)
     )
-    if not pooling.takes(x.shape, y_hw, ksize, stride, pad):
+    if not pooling.can_pool(x.shape, y_hw, ksize, stride, pad):
         return NOT_HERE
     node._in_shape, node._in_dtype = x.shape, x.dtype
     return (pooling.forward(pooling.AVERAGE, x, y_hw, ksize, stride, pad)[0],)
@@ -194,7 +194,7 @@ def _pool_average_gradient(node, inputs):
     if node._used_cudnn or not memory.is_plain(gy):
         return NOT_HERE
     ksize, stride, pad = (node.kh, node.kw), (node.sy, node.sx), (node.ph, node.pw)
-    if not pooling.takes(node._in_shape, gy.shape[2:], ksize, stride, pad):
+    if not pooling.can_pool(node._in_shape, gy.shape[2:], ksize, stride, pad):
         return NOT_HERE
     return (pooling.backward(pooling.AVERAGE, gy, None, node._in_shape, ksize, stride, pad),)
 

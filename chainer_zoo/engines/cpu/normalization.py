@@ -169,7 +169,7 @@ def _fuses(shape, eps, fixed):
     )[0]
 
 
-def takes(x_shape, axis, *parameters):
+def can_normalize(x_shape, axis, *parameters):
     """Return whether oneDNN normalizes float32 arrays of a shape.
 
     Args:
@@ -206,7 +206,7 @@ def forward(x, gamma, beta, eps, relu):
     """
     x4 = memory.to_channels_last(_as_4d(x), 'batch normalization')
     shape, k = _vector_shape(x4.shape)
-    by_loops = openmp.are_possible()
+    by_loops = openmp.can_run()
     fused = relu and _fuses(shape, eps, by_loops or k > 1)
     normalization = _get(shape, eps, fused)
     y = memory.empty_channels_last(x4.shape)

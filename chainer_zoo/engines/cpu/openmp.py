@@ -34,7 +34,7 @@ def loops():
 
 
 @functools.cache
-def are_possible():
+def can_run():
     """Return whether Numba compiles the loops, and OpenMP has functions of the names of GNU's."""
     library = primitive.context().library
     if not all([hasattr(library, name) for name in _OPENMP]):
@@ -57,31 +57,6 @@ def thread_limit():
 def pixels(x):
     """Return a channels-last array (B, C, H, W), or some channels of one, as (B, H, W, C)."""
     return x.transpose(0, 2, 3, 1)
-
-
-def can_follow(then):
-    """Return whether what follows a convolution can be done here: ReLU, a sum, ReLU or less."""
-    kinds = [step is primitive.RELU for step in then]
-    return kinds in ([], [True], [False], [True, False], [False, True], [True, False, True])
-
-
-def parsed(then):
-    """Return what follows as callbacks take it.
-
-    Args:
-        then (sequence): as :func:`chainer_zoo.engines.cpu.convolution.forward` takes it, see
-            :func:`can_follow`. Arrays are channels last.
-
-    Returns:
-        tuple: whether ReLU comes first; what is added then, (B, H, W, O) or nothing; whether ReLU
-        comes last.
-    """
-    if not can_follow(then):
-        raise ValueError(f'no loop does all that follows: {then}')
-    then = list(then)
-    relu = bool(then) and then[0] is primitive.RELU
-    rest = then[relu:]
-    return relu, pixels(rest[0]) if rest else NO_IMAGES, len(rest) == 2
 
 
 def run(name, callback, arrays, numbers):

@@ -54,7 +54,7 @@ def _get(*key):
     return primitive.cached(('pooling',) + key, lambda: _Pooling(*key))
 
 
-def takes(x_shape, y_hw, ksize, stride, pad):
+def can_pool(x_shape, y_hw, ksize, stride, pad):
     """Return whether every window has a pixel in it: oneDNN refuses others."""
     return all(
         y > 0 and p < k and (y - 1) * s < n + p

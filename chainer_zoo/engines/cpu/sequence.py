@@ -211,7 +211,7 @@ def _run_fixed(x, stages, y=None):
             and stage.relu
             and stages
             and isinstance(stages[0], Convolve)
-            and stages[0].reads_normalized.worthwhile
+            and stages[0].affine_fusion.should_fuse
         ):
             ahead, stage = stage, stages.popleft()
         if isinstance(stage, Normalize):
@@ -341,7 +341,7 @@ def _plan_growth(x, layers):
             isinstance(ahead, Normalize)
             and ahead.relu
             and isinstance(convolve, Convolve)
-            and convolve.reads_normalized.possible
+            and convolve.affine_fusion.can_fuse
             and not convolve.relu
             and not convolve.adds
             and convolve.shape[2:] == shape[2:]

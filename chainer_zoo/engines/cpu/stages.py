@@ -14,8 +14,6 @@ import chainer
 import chainer.functions as F
 import chainer.links as L
 import numpy as np
-from chainer.utils import conv
-from chainer.utils.conv_nd import as_tuple
 
 from chainer_zoo.engines.cpu import convolution
 from chainer_zoo.engines.cpu import elementwise
@@ -24,28 +22,18 @@ from chainer_zoo.engines.cpu import memory
 from chainer_zoo.engines.cpu import normalization
 from chainer_zoo.engines.cpu import primitive
 from chainer_zoo.engines.cpu import weights
+from chainer_zoo.engines.geometry import Geometry
 
 
 @functools.lru_cache(maxsize=primitive.CACHE_SIZE)
-def _examine(x_shape, w_shape, has_bias, stride, pad, dilate, groups):
-    """Find out about a convolution.
+def _examine(geometry, has_bias):
+    """Return what a convolution does for its input, None if oneDNN does not compute it.
 
-    Returns:
-        tuple: height and width of its result; what
-        :func:`chainer_zoo.engines.cpu.convolution.reads_normalized` says of it, None if oneDNN does not
-        compute it.
+    That is an :class:`chainer_zoo.engines.cpu.convolution.AffineFusion`.
     """
-    y_hw = tuple(
-        [
-            conv.get_conv_outsize(n, k, s, p, d=d)
-            for n, k, s, p, d in zip(x_shape[2:], w_shape[2:], stride, pad, dilate)
-        ]
-    )
-    if min(y_hw) <= 0 or not convolution.takes(
-        x_shape, w_shape, has_bias, y_hw, stride, pad, dilate, groups
-    ):
-        return y_hw, None
-    return y_hw, convolution.reads_normalized(x_shape, w_shape, y_hw, stride, pad, dilate, groups)
+    if min(geometry.y_shape[2:]) <= 0 or not convolution.can_compute(geometry, has_bias):
+        return None
+    return convolution.affine_fusion(geometry)
 
 
 class Convolve:
@@ -60,16 +48,9 @@ class Convolve:
         self.parameters = [link.W] if link.b is None else [link.W, link.b]
         self.has_bias = link.b is not None
         self.adds = self.relu = self.first = False
-        self.geometry = (
-            as_tuple(link.stride, 2),
-            as_tuple(link.pad, 2),
-            as_tuple(link.dilate, 2),
-            link.groups,
-        )
-        self.y_hw, self.reads_normalized = _examine(
-            x_shape, link.W.shape, self.has_bias, *self.geometry
-        )
-        self.shape = (x_shape[0], link.W.shape[0]) + self.y_hw
+        self.geometry = Geometry.of_link(link, x_shape)
+        self.affine_fusion = _examine(self.geometry, self.has_bias)
+        self.shape = self.geometry.y_shape
 
     @classmethod
     def of(cls, x_shape, link):
@@ -84,7 +65,7 @@ class Convolve:
         stage = cls(x_shape, link)
         arrays = [p.array for p in stage.parameters]
         if (
-            stage.reads_normalized is not None
+            stage.affine_fusion is not None
             and memory.is_plain(*arrays)
             and all([a.flags.c_contiguous for a in arrays])
         ):
@@ -117,7 +98,7 @@ class Convolve:
         W, b, added = self._unpack(parameters)
         self.x, self.W, self._line = x, W, None
         y = convolution.forward(
-            x, W, b, self.y_hw, *self.geometry, then=list(added) + [convolution.RELU] * self.relu
+            x, W, b, self.geometry, list(added) + [convolution.RELU] * self.relu
         )
         self.y = y if self.relu else None
         return y
@@ -130,7 +111,7 @@ class Convolve:
         Args:
             ahead (Normalize): it has just been computed.
         """
-        if self.reads_normalized.in_gradient and ahead.workspace is not None:
+        if self.affine_fusion.can_fuse_in_gradient and ahead.workspace is not None:
             self.x, self._line = ahead.x, ahead.batch_line()
 
     def forward_fixed(self, x, ahead=None, behind=None, then=(), y=None):
@@ -141,7 +122,7 @@ class Convolve:
 
         Args:
             x (numpy.ndarray): float32 (B, C, H, W).
-            ahead (Normalize or None): with ReLU; only where ``reads_normalized.possible``.
+            ahead (Normalize or None): with ReLU; only where ``affine_fusion.can_fuse``.
             behind (Normalize or None): without its ReLU.
             then (list), y (numpy.ndarray or None): as
                 :func:`chainer_zoo.engines.cpu.convolution.forward` takes them.
@@ -170,24 +151,18 @@ class Convolve:
                 fold,
             )
             b = None
-        return convolution.forward(x, W, b, self.y_hw, *self.geometry, then=then, line=line, y=y)
+        return convolution.forward(x, W, b, self.geometry, then, line, y)
 
     def backward(self, gy, wants_x, plus=None):
         if self.relu:
             gy = elementwise.relu_gradient(self.y, gy)
-        gx = (
-            convolution.backward_data(gy, self.W, self.x.shape[2:], *self.geometry, plus=plus)
-            if wants_x
-            else None
-        )
-        gW, gb = convolution.backward_weights(
-            self.x, gy, self.W.shape, self.has_bias, *self.geometry, line=self._line
-        )
+        gx = convolution.backward_data(gy, self.W, self.geometry, plus) if wants_x else None
+        gW, gb = convolution.backward_weights(self.x, gy, self.geometry, self.has_bias, self._line)
         return gx, [gW] + [gb] * self.has_bias + [gy] * self.adds
 
     def again(self, x, *parameters):
         W, b, added = self._unpack(parameters)
-        stride, pad, dilate, groups = self.geometry
+        stride, pad, dilate, groups = self.geometry[3:]
         y = F.convolution_2d(x, W, b, stride, pad, dilate=dilate, groups=groups)
         if self.adds:
             y += added[0]
@@ -222,7 +197,7 @@ class Normalize:
         if (
             pixels > 1  # for less Chainer has a warning
             and type(link).forward is L.BatchNormalization.forward
-            and normalization.takes(x_shape, link.axis, *known)
+            and normalization.can_normalize(x_shape, link.axis, *known)
             and all([a.flags.c_contiguous for a in known])
         ):
             return cls(x_shape, link)

@@ -1,19 +1,22 @@
 """The three passes of a convolution on cuDNN, and how each is computed fastest.
 
-Arrays are (B, C, H, W) and (K, C / groups, H, W), all float16, all float32 or all float64. cuDNN
+Arrays are (B, C, H, W) and (O, C / groups, K_h, K_w), all float16, all float32 or all float64. cuDNN
 has several algorithms for each pass. Which of them to take is found out once for each shape, in
 each thread: where ``chainer.config.autotune`` is true by trying them all, with
 :data:`library.WORKSPACE` bytes beside the arrays, else by asking cuDNN for its guess.
 """
 
-import collections
+from __future__ import annotations
+
 import ctypes
 import math
+from typing import NamedTuple
 
 import chainer
 import numpy as np
 from chainer.backends import cuda
 
+from chainer_zoo.engines.geometry import Geometry
 from chainer_zoo.engines.gpu import context
 from chainer_zoo.engines.gpu import library
 
@@ -24,68 +27,78 @@ _FILTERS = {
     DATA: (True, False, False),
     WEIGHTS: (False, False, True),
 }
+_SHAPES = {
+    FORWARD: ('x_shape', 'w_shape', 'y_shape'),
+    DATA: ('w_shape', 'y_shape', 'x_shape'),
+    WEIGHTS: ('x_shape', 'y_shape', 'w_shape'),
+}
 _NAMES = {FORWARD: ('x', 'W', 'y'), DATA: ('W', 'gy', 'gx'), WEIGHTS: ('x', 'gy', 'gW')}
 
-#: An algorithm, the kind of arithmetic it uses, and the bytes that it needs beside the arrays.
-Way = collections.namedtuple('Way', 'algorithm math_type workspace')
 
-Geometry = collections.namedtuple('Geometry', 'pad stride dilation groups')
-Geometry.__doc__ = """Padding, stride and dilation, each a pair (vertical, horizontal) of int, and
-the number of groups."""
+class Algorithm(NamedTuple):
+    """One of cuDNN's algorithms for a pass.
+
+    Attributes:
+        number: cuDNN's number of it.
+        math_type: the kind of arithmetic it uses.
+        workspace: bytes that it needs beside the arrays.
+    """
+
+    number: int
+    math_type: int
+    workspace: int
 
 
-def takes(*arrays):
-    """Return whether arrays are of a kind and size that cuDNN computes."""
+def can_compute(*arrays: cuda.ndarray) -> bool:
+    """Return whether cuDNN computes with arrays of their kind and size."""
     char = arrays[0].dtype.char
     return char in library.DATA_TYPES and all(
         a.dtype.char == char and a.ndim == 4 and 0 < a.size < 2**31 for a in arrays
     )
 
 
-def forward(x, W, b, y_hw, geometry):
+def forward(
+    x: cuda.ndarray, W: cuda.ndarray, b: cuda.ndarray | None, geometry: Geometry
+) -> cuda.ndarray:
     """Convolve.
 
     Args:
-        x (cupy.ndarray): (B, C, H, W).
-        W (cupy.ndarray): (K, C / groups, kernel height, kernel width), of x's type.
-        b (cupy.ndarray): (K,), or None.
-        y_hw (tuple of int): height and width of the result.
-        geometry (Geometry): how.
+        x: (B, C, H, W).
+        W: (O, C / groups, K_h, K_w), of x's type.
+        b: (O,).
+        geometry: of the convolution.
 
     Returns:
-        cupy.ndarray: (B, K) + y_hw.
+        cupy.ndarray: (B, O, y_h, y_w).
 
     Raises:
         ~chainer_zoo.engines.gpu.library.NotSupported: cuDNN refuses.
         ~chainer_zoo.engines.gpu.library.CuDNNError: it fails.
     """
-    y = _compute(FORWARD, x, W, (len(x), len(W)) + tuple(y_hw), geometry)
+    y = _compute(FORWARD, x, W, geometry)
     if b is not None:
         y += b.reshape(1, -1, 1, 1)
     return y
 
 
-def backward_data(gy, W, x_hw, geometry):
-    """Return a convolution's gradient of x, (B, C) + x_hw, which is a deconvolution of gy.
+def backward_data(gy: cuda.ndarray, W: cuda.ndarray, geometry: Geometry) -> cuda.ndarray:
+    """Return a convolution's gradient of x, which is a deconvolution of gy.
 
     Arguments and errors as for :func:`forward`.
     """
-    return _compute(DATA, W, gy, (len(gy), W.shape[1] * geometry.groups) + tuple(x_hw), geometry)
+    return _compute(DATA, W, gy, geometry)
 
 
-def backward_weights(x, gy, W_shape, geometry):
-    """Return a convolution's gradient of W, of W's shape; arguments and errors as above."""
-    return _compute(WEIGHTS, x, gy, tuple(W_shape), geometry)
+def backward_weights(x: cuda.ndarray, gy: cuda.ndarray, geometry: Geometry) -> cuda.ndarray:
+    """Return a convolution's gradient of W; arguments and errors as for :func:`forward`."""
+    return _compute(WEIGHTS, x, gy, geometry)
 
 
-def _compute(which, a, b, shape, geometry):
+def _compute(which, a, b, geometry):
     config = chainer.config
     key = (
         which,
         a.dtype.char,
-        a.shape,
-        b.shape,
-        shape,
         geometry,
         bool(config.autotune),
         bool(config.cudnn_deterministic),
@@ -95,7 +108,7 @@ def _compute(which, a, b, shape, geometry):
     plan = here.plan(key, lambda here: _Plan(here, *key))
     plan.check_possible()  # before copies and a result, which may be large
     a, b = context.plain(a), context.plain(b)
-    result = cuda.cupy.empty(shape, a.dtype)
+    result = cuda.cupy.empty(plan.result_shape, a.dtype)
     plan.run(here, a, b, result)
     return result
 
@@ -120,36 +133,25 @@ def _address(memory):
 class _Plan:
     """How one pass is computed for arrays of one type and shape."""
 
-    def __init__(
-        self,
-        here,
-        which,
-        char,
-        a_shape,
-        b_shape,
-        shape,
-        geometry,
-        autotune,
-        deterministic,
-        tensor_core,
-    ):
+    def __init__(self, here, which, char, geometry, autotune, deterministic, tensor_core):
         self._which = which
-        self._shapes = a_shape, b_shape, shape
+        self._shapes = [getattr(geometry, name) for name in _SHAPES[which]]
+        self.result_shape = self._shapes[-1]
         self._geometry = geometry
         self._char = char
         self._autotune = autotune
         self._deterministic = deterministic
         self._convolution = self._math_type = None
-        self._ways = None  # the fastest first; found with the first arrays
+        self._algorithms = None  # the fastest first; found with the first arrays
         self._function = getattr(here.library, 'cudnnConvolution' + which)
         self._alpha, self._beta = (ctypes.byref(s[char]) for s in (context.ONE, context.ZERO))
-        if math.prod(shape) >= 2**31:
-            self._ways = []
+        if math.prod(self.result_shape) >= 2**31:
+            self._algorithms = []
             return
         try:
             self._describe(here, tensor_core)
         except library.NotSupported:
-            self._ways = []
+            self._algorithms = []
 
     def _describe(self, here, tensor_core):
         data_type = library.DATA_TYPES[self._char]
@@ -199,7 +201,7 @@ class _Plan:
     def __str__(self):
         return ', '.join(
             ['{} {}'.format(*pair) for pair in zip(_NAMES[self._which], self._shapes)]
-            + ['{} {}'.format(*pair) for pair in zip(Geometry._fields, self._geometry)]
+            + ['{} {}'.format(*pair) for pair in zip(Geometry._fields[3:], self._geometry[3:])]
             + [np.dtype(self._char).name]
         )
 
@@ -212,7 +214,7 @@ class _Plan:
 
     def check_possible(self):
         """Raise NotSupported if it is known that no algorithm computes this."""
-        if self._ways == []:
+        if self._algorithms == []:
             raise self._no_algorithm()
 
     def run(self, here, a, b, result):
@@ -222,16 +224,16 @@ class _Plan:
             NotSupported: no algorithm does.
             CuDNNError: cuDNN fails.
         """
-        if self._ways is None:
-            self._ways = self._choose(here, a, b, result)
+        if self._algorithms is None:
+            self._algorithms = self._choose(here, a, b, result)
         short = None
-        for way in list(self._ways):
+        for algorithm in list(self._algorithms):
             try:
-                memory = cuda.cupy.cuda.alloc(way.workspace) if way.workspace else None
+                memory = cuda.cupy.cuda.alloc(algorithm.workspace) if algorithm.workspace else None
             except cuda.cupy.cuda.memory.OutOfMemoryError as error:
                 short = error  # the next one may need less
                 continue
-            self._set_math_type(here, way.math_type)
+            self._set_math_type(here, algorithm.math_type)
             status = self._function(
                 here.handle,
                 self._alpha,
@@ -240,9 +242,9 @@ class _Plan:
                 self._b,
                 b.data.ptr,
                 self._convolution,
-                way.algorithm,
+                algorithm.number,
                 _address(memory),
-                way.workspace,
+                algorithm.workspace,
                 self._beta,
                 self._result,
                 result.data.ptr,
@@ -251,13 +253,13 @@ class _Plan:
                 return
             if not library.is_not_supported(status):
                 self._check(here, status, 'cudnnConvolution' + self._which)
-            self._ways.remove(way)
+            self._algorithms.remove(algorithm)
         if short is not None:
             raise short
         raise self._no_algorithm()
 
     def _choose(self, here, a, b, result):
-        """Return the :class:`Way` s that fit, the fastest first; ``result`` is overwritten."""
+        """Return the algorithms that fit, the fastest first; ``result`` is overwritten."""
         found = (library.AlgorithmPerf * library.MOST_ALGORITHMS)()
         count = ctypes.c_int()
         if self._autotune:
@@ -296,7 +298,7 @@ class _Plan:
             return []
         self._check(here, status, function)
         return [
-            Way(perf.algorithm, perf.math_type, perf.memory)
+            Algorithm(perf.algorithm, perf.math_type, perf.memory)
             for perf in found[: count.value]
             if perf.status == 0
             and perf.memory <= limit

@@ -9,6 +9,7 @@ from chainer.functions.connection import convolution_2d
 from chainer.functions.connection import deconvolution_2d
 from chainer.functions.normalization import batch_normalization
 
+from chainer_zoo.engines.geometry import Geometry
 from chainer_zoo.engines.gpu import convolution
 from chainer_zoo.engines.gpu import library
 from chainer_zoo.engines.gpu import normalization
@@ -16,46 +17,31 @@ from chainer_zoo.engines.seam import CHOSEN
 from chainer_zoo.engines.seam import NOT_HERE
 
 
-def _geometry(node):
-    # int() for NumPy's numbers, which ctypes does not take
-    return convolution.Geometry(
-        *(
-            tuple(map(int, pair))
-            for pair in ((node.ph, node.pw), (node.sy, node.sx), (node.dy, node.dx))
-        ),
-        int(node.groups),
-    )
-
-
-def _takes(node, *arrays):
+def _can_compute(node, *arrays):
     """Return whether a node's arrays are plain ones, and its sizes those that cuDNN derives."""
     return (
         not node.cover_all
-        and convolution.takes(*arrays)
+        and convolution.can_compute(*arrays)
         and all(layout is None for layout in node.input_layouts)
     )
 
 
 def _convolve(node, inputs):
     x, W = inputs[:2]
-    if not _takes(node, x, W):
+    if not _can_compute(node, x, W):
         return NOT_HERE
-    y = convolution.forward(
-        x,
-        W,
-        inputs[2] if len(inputs) == 3 else None,
-        tuple(map(int, node._get_out_size(x.shape, W.shape))),
-        _geometry(node),
-    )
+    b = inputs[2] if len(inputs) == 3 else None
+    y = convolution.forward(x, W, b, Geometry.of_convolution(node, x.shape, W.shape))
     node.retain_inputs((0, 1))
     return (y,)
 
 
 def _weights_gradient(node, inputs):
     x, gy = inputs
-    if not _takes(node, x, gy) or x.dtype != node.W_dtype or node.w_layout is not None:
+    if not _can_compute(node, x, gy) or x.dtype != node.W_dtype or node.w_layout is not None:
         return NOT_HERE
-    gW = convolution.backward_weights(x, gy, node.W_shape, _geometry(node))
+    geometry = Geometry.of_node(node, x.shape, node.W_shape, gy.shape)
+    gW = convolution.backward_weights(x, gy, geometry)
     node.retain_inputs((0, 1))
     return (gW,)
 
@@ -66,9 +52,9 @@ def _deconvolve(node, inputs):
         return NOT_HERE
     node._calc_out_size(x.shape, W.shape)
     node._set_cover_all(x.shape, W.shape)
-    if not _takes(node, x, W):
+    if not _can_compute(node, x, W):
         return NOT_HERE
-    y = convolution.backward_data(x, W, (int(node.outh), int(node.outw)), _geometry(node))
+    y = convolution.backward_data(x, W, Geometry.of_deconvolution(node, x.shape, W.shape))
     if len(inputs) == 3:
         y += inputs[2].reshape(1, -1, 1, 1)
     node.retain_inputs((0, 1))

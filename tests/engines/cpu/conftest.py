@@ -44,6 +44,6 @@ def loops(request, monkeypatch):
     from chainer_zoo.engines.cpu import openmp
 
     if request.param == 'oneDNN':
-        monkeypatch.setattr(openmp, 'are_possible', lambda: False)
-    elif not openmp.are_possible():
+        monkeypatch.setattr(openmp, 'can_run', lambda: False)
+    elif not openmp.can_run():
         pytest.skip('Numba does not compile the loops')

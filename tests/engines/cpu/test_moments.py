@@ -13,7 +13,7 @@ from chainer_zoo.engines.cpu import openmp
 
 @pytest.fixture(autouse=True)
 def compiled():
-    if not openmp.are_possible():
+    if not openmp.can_run():
         pytest.skip('Numba does not compile the loops')
 
 

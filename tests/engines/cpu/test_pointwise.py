@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from chainer_zoo.engines.geometry import Geometry
+
 pytest.importorskip('numba')
 
 SHAPES = [  # B, C, H, W, O
@@ -34,12 +36,16 @@ def arrays(b, c, h, w, o):
     return (engine.layout(x, 'channels last'), *rest, engine.layout(added, 'channels last'))
 
 
-def expected(x, W, b=None, line=None):
+def expected(x, W, b=None, affine=None):
     """Return Chainer's result in float64."""
     x, W = x.astype('d'), W.astype('d')
-    if line:
-        x = np.maximum(line[0][:, None, None] * x + line[1][:, None, None], 0)
+    if affine:
+        x = np.maximum(affine[0][:, None, None] * x + affine[1][:, None, None], 0)
     return F.convolution_2d(x, W, None if b is None else b.astype('d')).array
+
+
+def geometry(x, W):
+    return Geometry(x.shape, W.shape, (len(x), len(W)) + x.shape[2:])
 
 
 def close(found, wanted):
@@ -53,9 +59,12 @@ def test_it_is_chainers_convolution(shape, pixels, pointwise, monkeypatch):
     monkeypatch.setattr(pointwise, '_FLOATS', 1)
     monkeypatch.setattr(pointwise, '_LEAST_PIXELS', pixels)
     x, W, b, scale, shift, _ = arrays(*shape)
-    close(pointwise.forward(x, W, b), expected(x, W, b))
-    close(pointwise.forward(x, W, None), expected(x, W))
-    close(pointwise.forward(x, W, b, line=(scale, shift)), expected(x, W, b, (scale, shift)))
+    close(pointwise.forward(x, W, b, geometry(x, W)), expected(x, W, b))
+    close(pointwise.forward(x, W, None, geometry(x, W)), expected(x, W))
+    close(
+        pointwise.forward(x, W, b, geometry(x, W), affine=(scale, shift)),
+        expected(x, W, b, (scale, shift)),
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -71,8 +80,10 @@ def test_any_shape_is_chainers(b, c, h, w, o, normalized):
     from chainer_zoo.engines.cpu.convolution import pointwise
 
     x, W, bias, scale, shift, _ = arrays(b, c, h, w, o)
-    line = (scale, shift) if normalized else None
-    close(pointwise.forward(x, W, bias, line=line), expected(x, W, bias, line))
+    affine = (scale, shift) if normalized else None
+    close(
+        pointwise.forward(x, W, bias, geometry(x, W), affine=affine), expected(x, W, bias, affine)
+    )
 
 
 @pytest.mark.parametrize('with_bias', [True, False])
@@ -87,12 +98,12 @@ def test_what_follows_is_done_before_the_next_pixels(kinds, with_bias, pointwise
     y = expected(x, W, b)
     for kind in kinds:
         y = np.maximum(y, 0) if kind == 'ReLU' else y + added
-    then = [primitive.RELU if kind == 'ReLU' else added for kind in kinds]
-    close(pointwise.forward(x, W, b, then), y)
+    epilogue = [primitive.RELU if kind == 'ReLU' else added for kind in kinds]
+    close(pointwise.forward(x, W, b, geometry(x, W), epilogue), y)
 
 
 @pytest.mark.parametrize(
-    'changes, known',
+    'changes, can',
     [
         (dict(), True),
         (dict(stride=(2, 2), y_shape=(2, 5, 4, 4)), False),
@@ -101,14 +112,6 @@ def test_what_follows_is_done_before_the_next_pixels(kinds, with_bias, pointwise
         (dict(w_shape=(5, 3, 1, 3)), False),
     ],
 )
-def test_it_knows_what_it_computes(changes, known, pointwise):
-    geometry = dict(
-        x_shape=(2, 3, 8, 8),
-        w_shape=(5, 3, 1, 1),
-        y_shape=(2, 5, 8, 8),
-        stride=(1, 1),
-        pad=(0, 0),
-        dilate=(1, 1),
-        groups=1,
-    )
-    assert pointwise.knows(**dict(geometry, **changes)) == known
+def test_it_computes_one_pixel_from_one_pixel(changes, can, pointwise):
+    plain = Geometry((2, 3, 8, 8), (5, 3, 1, 1), (2, 5, 8, 8))
+    assert pointwise.can_compute(plain._replace(**changes)) == can

@@ -7,7 +7,9 @@ import pytest
 
 from chainer_zoo.engines.cpu import convolution
 from chainer_zoo.engines.cpu import primitive
+from chainer_zoo.engines.cpu.convolution import direct
 from chainer_zoo.engines.cpu.convolution import products
+from chainer_zoo.engines.geometry import Geometry
 
 
 def channels_last(x):
@@ -19,6 +21,11 @@ def arrays(b, c, h, w, o, kernel, seed=0):
     rng = np.random.RandomState(seed)
     x, gy = [channels_last(rng.standard_normal((b, n, h, w)).astype('f')) for n in (c, o)]
     return x, gy, (o, c, kernel, kernel)
+
+
+def same_size(x, gy, w_shape):
+    """Return the geometry of a convolution whose result has the size of its input."""
+    return Geometry(x.shape, w_shape, gy.shape, pad=(w_shape[2] // 2, w_shape[3] // 2))
 
 
 def expected(x, gy, w_shape):
@@ -47,28 +54,21 @@ def expected(x, gy, w_shape):
 def test_it_is_chainers_gradient(shape, chunk, unfilled, monkeypatch):
     monkeypatch.setattr(products, '_CHUNK', chunk)
     x, gy, w_shape = arrays(*shape)
-    gW, gb = products.gradient(x, gy, w_shape, True)
+    geometry = same_size(x, gy, w_shape)
+    gW, gb = products.gradient(x, gy, geometry, True)
     for found, wanted in zip((gW, gb), expected(x, gy, w_shape)):
         assert found.dtype == np.float32 and found.flags.c_contiguous
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * max(1, abs(wanted).max()))
-    alone, nothing = products.gradient(x, gy, w_shape, False)
+    alone, nothing = products.gradient(x, gy, geometry, False)
     np.testing.assert_array_equal(alone, gW)
     assert nothing is None
 
 
-PLAIN = dict(
-    x_shape=(2, 3, 24, 32),
-    w_shape=(5, 3, 3, 3),
-    y_shape=(2, 5, 24, 32),
-    stride=(1, 1),
-    pad=(1, 1),
-    dilate=(1, 1),
-    groups=1,
-)
+PLAIN = Geometry((2, 3, 24, 32), (5, 3, 3, 3), (2, 5, 24, 32), pad=(1, 1))
 
 
 @pytest.mark.parametrize(
-    'changes, taken',
+    'changes, should',
     [
         (dict(), True),
         (dict(w_shape=(5, 3, 1, 1), pad=(0, 0)), True),
@@ -81,13 +81,13 @@ PLAIN = dict(
         (dict(pad=(0, 0), y_shape=(2, 5, 22, 30)), False),
         (dict(stride=(2, 2), y_shape=(2, 5, 12, 16)), False),
         (dict(stride=(2, 2), pad=(0, 0), w_shape=(5, 3, 1, 1), y_shape=(2, 5, 12, 16)), False),
-        (dict(pad=(2, 2), dilate=(2, 2)), False),
-        (dict(dilate=(2, 2)), False),  # with more padding on the far side
+        (dict(pad=(2, 2), dilation=(2, 2)), False),
+        (dict(dilation=(2, 2)), False),  # with more padding on the far side
         (dict(w_shape=(3, 1, 3, 3), y_shape=(2, 3, 24, 32), groups=3), False),
     ],
 )
-def test_it_takes_what_it_computes_and_where_that_is_worth_it(changes, taken):
-    assert products.takes(**dict(PLAIN, **changes)) == taken
+def test_it_is_chosen_for_what_it_computes_where_that_is_faster(changes, should):
+    assert products.should_compute(PLAIN._replace(**changes)) == should
 
 
 @pytest.mark.parametrize('kernel', [1, 3])
@@ -101,11 +101,11 @@ def test_a_convolution_uses_it_where_onednn_is_slow(kernel, slow, monkeypatch):
 
     real = products.gradient
     x, gy, w_shape = arrays(2, 3, 24, 25, 5, kernel)
-    geometry = (1, 1), (kernel // 2, kernel // 2), (1, 1), 1
-    name = convolution._get(x.shape, w_shape, gy.shape, *geometry)._gradient(True).implementation
+    geometry = same_size(x, gy, w_shape)
+    name = direct.get(geometry).weights_implementation(True)
     monkeypatch.setattr(products, 'gradient', gradient)
     monkeypatch.setattr(products, 'SLOW', (name,) if slow else ())
-    found = convolution.backward_weights(x, gy, w_shape, True, *geometry)
+    found = convolution.backward_weights(x, gy, geometry, True)
     assert len(calls) == slow
     for one, wanted in zip(found, expected(x, gy, w_shape)):
         np.testing.assert_allclose(one, wanted, rtol=0, atol=1e-5 * abs(wanted).max())
@@ -113,7 +113,7 @@ def test_a_convolution_uses_it_where_onednn_is_slow(kernel, slow, monkeypatch):
 
 def test_its_primitives_are_kept():
     x, gy, w_shape = arrays(3, 4, 6, 5, 2, 3)
-    products.gradient(x, gy, w_shape, True)
+    products.gradient(x, gy, same_size(x, gy, w_shape), True)
     before = dict(primitive.context().primitives)
-    products.gradient(x, gy, w_shape, True)
+    products.gradient(x, gy, same_size(x, gy, w_shape), True)
     assert primitive.context().primitives == before

@@ -7,16 +7,19 @@ import engine_checks as engine
 import numpy as np
 import pytest
 
+from chainer_zoo.engines.geometry import Geometry
+
 pytest.importorskip('numba')
 
 
-def convolve(kind, x, W, b, line, y=None, then=()):
+def convolve(kind, x, W, b, affine, out=None, epilogue=()):
     from chainer_zoo.engines.cpu.convolution import pointwise
     from chainer_zoo.engines.cpu.convolution import winograd
 
-    if kind == '1x1':
-        return pointwise.forward(x, W, b, then, line, y)
-    return winograd.forward(x, W, b, x.shape[2:], (1, 1), then, line=line, y=y)
+    pad = (W.shape[2] // 2, W.shape[3] // 2)
+    geometry = Geometry(x.shape, W.shape, (len(x), len(W)) + x.shape[2:], pad=pad)
+    algorithm = pointwise if kind == '1x1' else winograd
+    return algorithm.forward(x, W, b, geometry, epilogue, affine, out)
 
 
 def normal(seed, *shape):
@@ -43,12 +46,12 @@ def values(c, o, kind, seed=0):
 def test_channels_of_one_array_become_others_and_no_more(kind, first, c, last, o, hw):
     whole = normal(1, 3, 9, *hw)
     before = whole.copy()
-    W, b, line = values(c, o, kind)
-    line = tuple(line)
+    W, b, affine = values(c, o, kind)
+    affine = tuple(affine)
     dense = engine.layout(whole[:, first : first + c], 'channels last')
-    y = convolve(kind, dense, W, b, line)
+    y = convolve(kind, dense, W, b, affine)
     place = whole[:, last : last + o]
-    assert convolve(kind, whole[:, first : first + c], W, b, line, place) is place
+    assert convolve(kind, whole[:, first : first + c], W, b, affine, place) is place
     np.testing.assert_array_equal(place, y)
     np.testing.assert_array_equal(whole[:, :last], before[:, :last])
     np.testing.assert_array_equal(whole[:, last + o :], before[:, last + o :])
@@ -61,9 +64,9 @@ def test_a_sum_goes_where_the_result_goes(kind):
     x, added = normal(1, 2, 3, 6, 5), normal(2, 2, 4, 6, 5)
     W, b, _ = values(3, 4, kind)
     whole = engine.layout(np.zeros((2, 7, 6, 5), np.float32), 'channels last')
-    then = [added, primitive.RELU]
-    convolve(kind, x, W, b, None, whole[:, 2:6], then)
-    np.testing.assert_array_equal(whole[:, 2:6], convolve(kind, x, W, b, None, then=then))
+    epilogue = [added, primitive.RELU]
+    convolve(kind, x, W, b, None, whole[:, 2:6], epilogue)
+    np.testing.assert_array_equal(whole[:, 2:6], convolve(kind, x, W, b, None, epilogue=epilogue))
     np.testing.assert_allclose(
         whole[:, 2:6], np.maximum(convolve(kind, x, W, b, None) + added, 0), atol=1e-5
     )
@@ -76,12 +79,12 @@ def test_any_number_of_threads_gives_the_same(kind, threads, monkeypatch):
     monkeypatch.setattr(pointwise, '_LEAST_PIXELS', 4)
     monkeypatch.setattr(pointwise, '_FLOATS', 1)
     x = normal(1, 3, 5, 6, 7)
-    W, b, line = values(5, 4, kind)
+    W, b, affine = values(5, 4, kind)
     threads(1)
-    y = convolve(kind, x, W, b, tuple(line))
+    y = convolve(kind, x, W, b, tuple(affine))
     for n in (2, 3, 16, 200):
         threads(n)
-        np.testing.assert_allclose(convolve(kind, x, W, b, tuple(line)), y, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(convolve(kind, x, W, b, tuple(affine)), y, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize('kind', ['1x1', '3x3'])
@@ -90,8 +93,8 @@ def test_two_python_threads_do_not_disturb_each_other(kind):
 
     def work(seed):
         x = normal(seed, 4, 8, 16, 16)
-        W, b, line = values(8, 8, kind, seed)
-        found[seed] = [convolve(kind, x, W, b, tuple(line)) for _ in range(50)]
+        W, b, affine = values(8, 8, kind, seed)
+        found[seed] = [convolve(kind, x, W, b, tuple(affine)) for _ in range(50)]
 
     workers = [threading.Thread(target=work, args=(seed,)) for seed in (1, 2)]
     for worker in workers:
@@ -111,13 +114,13 @@ def test_a_fork_computes_the_same(kind, threads):
         pytest.skip('no fork here')
     threads(2)
     x = normal(1, 4, 8, 8, 8)
-    W, b, line = values(8, 8, kind)
-    y = convolve(kind, x, W, b, tuple(line))
+    W, b, affine = values(8, 8, kind)
+    y = convolve(kind, x, W, b, tuple(affine))
     child = os.fork()
     if not child:
         status = 1
         try:
-            status = not np.allclose(convolve(kind, x, W, b, tuple(line)), y, atol=1e-4)
+            status = not np.allclose(convolve(kind, x, W, b, tuple(affine)), y, atol=1e-4)
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0

@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from chainer_zoo import jit
+from chainer_zoo.engines.geometry import Geometry
 
 pytest.importorskip('numba')
 
@@ -64,8 +65,10 @@ def expected(x, W, b, gy, pad):
     return y.array, x.grad, W.grad, b.grad
 
 
-def back(pad):
-    return 2 - pad[0], 2 - pad[1]
+def geometry(x, W, pad):
+    """Return the geometry of a 3x3 convolution."""
+    y_hw = [n + 2 * p - 2 for n, p in zip(x.shape[2:], pad)]
+    return Geometry(x.shape, W.shape, (len(x), len(W), *y_hw), pad=pad)
 
 
 def close(found, wanted):
@@ -79,13 +82,15 @@ def test_it_is_chainers_convolution(shape, tiles, winograd, unfilled, monkeypatc
     monkeypatch.setattr(winograd, '_TILES', tiles)
     x, W, b, gy = arrays(*shape)
     y, gx, gW, gb = expected(x, W, b, gy, shape[-1])
-    close(winograd.forward(x, W, b, y.shape[2:], shape[-1]), y)
-    close(winograd.forward(x, W, None, y.shape[2:], shape[-1]), y - b[:, None, None])
-    close(winograd.forward(gy, W, None, x.shape[2:], back(shape[-1]), turned=True), gx)
-    found, found_b = winograd.gradient(x, gy, shape[-1], True)
+    forward = geometry(x, W, shape[-1])
+    backward = forward.of_input_gradient()
+    close(winograd.forward(x, W, b, forward), y)
+    close(winograd.forward(x, W, None, forward), y - b[:, None, None])
+    close(winograd.forward(gy, W, None, backward, transposed=True), gx)
+    found, found_b = winograd.gradient(x, gy, forward, True)
     close(found, gW)
     close(found_b, gb)
-    found, nothing = winograd.gradient(x, gy, shape[-1], False)
+    found, nothing = winograd.gradient(x, gy, forward, False)
     close(found, gW)
     assert nothing is None
 
@@ -93,26 +98,26 @@ def test_it_is_chainers_convolution(shape, tiles, winograd, unfilled, monkeypatc
 @pytest.mark.parametrize(
     'kinds', [(), (RELU,), ('x',), (RELU, 'x'), ('x', RELU), (RELU, 'x', RELU)], ids=str
 )
-def test_what_follows_is_done_before_the_result_is_stored(kinds, winograd, openmp):
-    from chainer_zoo.engines.cpu import primitive
+def test_an_epilogue_is_done_before_the_result_is_stored(kinds, winograd):
+    from chainer_zoo.engines.cpu.convolution import epilogue
 
     x, W, b, added = arrays(2, 6, 7, 6, 4, (1, 1))
     y = expected(x, W, b, added, (1, 1))[0]
     for kind in kinds:
         y = np.maximum(y, 0) if kind == RELU else y + added
-    then = [primitive.RELU if kind == RELU else added for kind in kinds]
-    assert openmp.can_follow(then)
-    close(winograd.forward(x, W, b, y.shape[2:], (1, 1), then), y)
+    steps = [epilogue.RELU if kind == RELU else added for kind in kinds]
+    assert epilogue.can_run_in_loops(steps)
+    close(winograd.forward(x, W, b, geometry(x, W, (1, 1)), steps), y)
 
 
-def test_what_it_cannot_do_afterwards_it_does_not_take(openmp):
-    from chainer_zoo.engines.cpu import primitive
+def test_the_loops_refuse_a_longer_epilogue():
+    from chainer_zoo.engines.cpu.convolution import epilogue
 
     x = np.zeros((1, 1, 1, 1), np.float32)
-    assert not openmp.can_follow([x, x])
-    assert not openmp.can_follow([primitive.RELU, x, primitive.RELU, x])
-    with pytest.raises(ValueError, match='no loop'):
-        openmp.parsed([x, x])
+    assert not epilogue.can_run_in_loops([x, x])
+    assert not epilogue.can_run_in_loops([epilogue.RELU, x, epilogue.RELU, x])
+    with pytest.raises(ValueError, match='no compiled loop'):
+        epilogue.unpack([x, x])
 
 
 @settings(max_examples=100, deadline=None)
@@ -130,13 +135,15 @@ def test_any_shape_is_chainers(b, c, h, w, o, pad, normalized):
 
     assume(h + 2 * pad[0] > 2 and w + 2 * pad[1] > 2)
     x, W, bias, gy = arrays(b, c, h, w, o, pad)
-    line = tuple(np.random.RandomState(1).standard_normal((2, c)).astype('f'))
-    read = np.maximum(line[0][:, None, None] * x + line[1][:, None, None], 0) if normalized else x
-    line = line if normalized else None
+    read, affine = x, None
+    if normalized:
+        affine = tuple(np.random.RandomState(1).standard_normal((2, c)).astype('f'))
+        read = np.maximum(affine[0][:, None, None] * x + affine[1][:, None, None], 0)
     y, gx, gW, gb = expected(read, W, bias, gy, pad)
-    close(winograd.forward(x, W, bias, y.shape[2:], pad, line=line), y)
-    close(winograd.forward(gy, W, None, x.shape[2:], back(pad), turned=True), gx)
-    found, found_b = winograd.gradient(x, gy, pad, True, line=line)
+    forward = geometry(x, W, pad)
+    close(winograd.forward(x, W, bias, forward, affine=affine), y)
+    close(winograd.forward(gy, W, None, forward.of_input_gradient(), transposed=True), gx)
+    found, found_b = winograd.gradient(x, gy, forward, True, affine)
     close(found, gW)
     close(found_b, gb)
 
@@ -147,8 +154,9 @@ def test_what_is_read_is_normalized_but_not_the_padding(shape, winograd, unfille
     scale, shift = np.random.RandomState(1).standard_normal((2, x.shape[1])).astype('f')
     normalized = np.maximum(scale[:, None, None] * x + shift[:, None, None], 0)
     y, _, gW, gb = expected(normalized, W, b, gy, shape[-1])
-    close(winograd.forward(x, W, b, y.shape[2:], shape[-1], line=(scale, shift)), y)
-    found, found_b = winograd.gradient(x, gy, shape[-1], True, line=(scale, shift))
+    forward = geometry(x, W, shape[-1])
+    close(winograd.forward(x, W, b, forward, affine=(scale, shift)), y)
+    found, found_b = winograd.gradient(x, gy, forward, True, (scale, shift))
     close(found, gW)
     close(found_b, gb)
 
@@ -158,7 +166,8 @@ def test_not_a_number_stays_one(winograd):
 
     x, W, b, _ = arrays(1, 3, 6, 6, 4, (1, 1))
     x[0, 0, 2, 2] = np.nan
-    assert np.isnan(winograd.forward(x, W, b, (6, 6), (1, 1), [primitive.RELU])[0, :, 2, 2]).all()
+    y = winograd.forward(x, W, b, geometry(x, W, (1, 1)), [primitive.RELU])
+    assert np.isnan(y[0, :, 2, 2]).all()
 
 
 @pytest.mark.parametrize('shape', [(4, 64, 16, 16, 64, (1, 1)), (2, 128, 9, 9, 32, (1, 1))])
@@ -169,14 +178,16 @@ def test_it_is_as_exact_as_onednns_own_code(shape, winograd, monkeypatch):
     x, W, b, gy = arrays(*shape)
     wanted = expected(x, W, b, gy, (1, 1))
     errors = []
-    for takes in (lambda *_: (True, True)), (lambda *_: (False, False)):
-        monkeypatch.setattr(winograd, 'takes', takes)
+    for should in True, False:
+        monkeypatch.setattr(winograd, 'should_compute', lambda _: should)
+        monkeypatch.setattr(winograd, 'should_compute_weights_gradient', lambda _: should)
         monkeypatch.setattr(primitive.context(), 'primitives', {})
-        geometry = (1, 1), (1, 1), (1, 1), 1
+        same_size = geometry(x, W, (1, 1))
         found = (
-            convolution.forward(x, W, b, gy.shape[2:], *geometry),
-            convolution.backward_data(gy, W, x.shape[2:], *geometry),
-        ) + (convolution.backward_weights(x, gy, W.shape, True, *geometry))
+            convolution.forward(x, W, b, same_size),
+            convolution.backward_data(gy, W, same_size),
+            *convolution.backward_weights(x, gy, same_size, True),
+        )
         errors.append([np.sqrt(((a - w) ** 2).mean()) for a, w in zip(found, wanted)])
     assert not np.array_equal(*errors)
     assert (np.array(errors[0]) < 2.5 * np.array(errors[1])).all(), errors
@@ -187,28 +198,26 @@ def test_any_number_of_threads_gives_the_same(shape, winograd, threads, monkeypa
     monkeypatch.setattr(winograd, '_TILES', 4)
     x, W, b, gy = arrays(*shape)
     threads(1)
-    y = winograd.forward(x, W, b, gy.shape[2:], (1, 1))
-    gW, gb = winograd.gradient(x, gy, (1, 1), True)
+    same_size = geometry(x, W, (1, 1))
+    y = winograd.forward(x, W, b, same_size)
+    gW, gb = winograd.gradient(x, gy, same_size, True)
     for n in (2, 3, 16):
         threads(n)
-        close(winograd.forward(x, W, b, gy.shape[2:], (1, 1)), y)
-        for found, wanted in zip(winograd.gradient(x, gy, (1, 1), True), (gW, gb)):
+        close(winograd.forward(x, W, b, same_size), y)
+        for found, wanted in zip(winograd.gradient(x, gy, same_size, True), (gW, gb)):
             close(found, wanted)
 
 
-TAKEN = dict(
-    x_shape=(32, 32, 8, 9),
-    w_shape=(64, 32, 3, 3),
-    y_shape=(32, 64, 8, 9),
-    stride=(1, 1),
-    pad=(1, 1),
-    dilate=(1, 1),
-    groups=1,
-)
+PLAIN = Geometry((32, 32, 8, 9), (64, 32, 3, 3), (32, 64, 8, 9), pad=(1, 1))
+
+
+def chosen(winograd, geometry):
+    """Return whether it is chosen for a convolution, and for the gradient of its weights."""
+    return winograd.should_compute(geometry), winograd.should_compute_weights_gradient(geometry)
 
 
 @pytest.mark.parametrize(
-    'changes, taken',
+    'changes, should',
     [
         (dict(), (True, True)),
         (dict(pad=(0, 2), y_shape=(32, 64, 6, 11)), (True, True)),
@@ -216,7 +225,7 @@ TAKEN = dict(
         (dict(pad=(3, 1), y_shape=(32, 64, 12, 9)), (False, False)),
         (dict(stride=(2, 2), y_shape=(32, 64, 4, 5)), (False, False)),
         (dict(w_shape=(64, 32, 3, 1), pad=(1, 0)), (False, False)),
-        (dict(pad=(2, 2), dilate=(2, 2)), (False, False)),
+        (dict(pad=(2, 2), dilation=(2, 2)), (False, False)),
         (dict(groups=2, w_shape=(64, 16, 3, 3)), (False, False)),
         (dict(x_shape=(25, 32, 8, 9), y_shape=(25, 64, 8, 9)), (False, False)),  # 500 tiles
         (
@@ -226,11 +235,11 @@ TAKEN = dict(
         (dict(x_shape=(32, 3, 8, 9), w_shape=(64, 3, 3, 3)), (False, False)),
     ],
 )
-def test_it_takes_what_it_computes_and_where_that_is_worth_it(
-    changes, taken, winograd, monkeypatch
+def test_it_is_chosen_for_what_it_computes_where_that_is_faster(
+    changes, should, winograd, monkeypatch
 ):
     monkeypatch.setattr(winograd, '_least_channels', lambda: (10, 8))
-    assert winograd.takes(**dict(TAKEN, **changes)) == taken
+    assert chosen(winograd, PLAIN._replace(**changes)) == should
 
 
 def test_where_vectors_are_wide_more_channels_have_to_be_worth_it(winograd, monkeypatch):
@@ -260,24 +269,24 @@ def test_without_what_it_needs_onednns_own_code_goes_on(reason, winograd, openmp
             'OpenMP': (openmp, '_OPENMP', ('omp_no_such_function',)),
         }[reason]
     )
-    openmp.are_possible.cache_clear()
+    openmp.can_run.cache_clear()
     try:
-        assert winograd.takes(**TAKEN) == (False, False)
+        assert chosen(winograd, PLAIN) == (False, False)
     finally:
-        openmp.are_possible.cache_clear()
+        openmp.can_run.cache_clear()
 
 
 def test_loops_that_do_not_compile_are_said_once(openmp, monkeypatch):
     monkeypatch.setattr(jit, 'loops', refuse)
-    openmp.are_possible.cache_clear()
+    openmp.can_run.cache_clear()
     try:
         with pytest.warns(UserWarning, match='no such processor'):
-            assert not openmp.are_possible()
+            assert not openmp.can_run()
         with warnings.catch_warnings():
             warnings.simplefilter('error')
-            assert not openmp.are_possible()
+            assert not openmp.can_run()
     finally:
-        openmp.are_possible.cache_clear()
+        openmp.can_run.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -295,10 +304,8 @@ def test_the_sums_of_many_threads_do_not_fill_the_memory(
 ):
     monkeypatch.setattr(openmp, 'thread_limit', lambda: n)
     shape = b, c, 8, 9
-    assert winograd.takes(**dict(TAKEN, x_shape=shape, w_shape=(c, c, 3, 3), y_shape=shape)) == (
-        True,
-        gradient,
-    )
+    geometry = PLAIN._replace(x_shape=shape, w_shape=(c, c, 3, 3), y_shape=shape)
+    assert chosen(winograd, geometry) == (True, gradient)
 
 
 def test_the_engine_uses_it_for_all_passes(winograd, monkeypatch):
@@ -306,7 +313,7 @@ def test_the_engine_uses_it_for_all_passes(winograd, monkeypatch):
     for name in 'forward', 'gradient':
 
         def noting(*args, real=getattr(winograd, name), name=name, **kwargs):
-            calls.append(name + ' turned' * kwargs.get('turned', False))
+            calls.append('transposed' if kwargs.get('transposed') else name)
             return real(*args, **kwargs)
 
         monkeypatch.setattr(winograd, name, noting)
@@ -317,15 +324,16 @@ def test_the_engine_uses_it_for_all_passes(winograd, monkeypatch):
             lambda x, w, b: F.convolution_2d(x, w, b, pad=1),
             [engine.layout(x, how), engine.layout(w, how), engine.values(2, 64)],
         )
-        assert sorted(calls) == ['forward', 'forward turned', 'gradient']
+        assert sorted(calls) == ['forward', 'gradient', 'transposed']
 
 
 def test_weights_that_change_are_seen(winograd):
     x, W, _, _ = arrays(2, 3, 6, 6, 4, (1, 1))
-    y = winograd.forward(x, W, None, (6, 6), (1, 1))
-    np.testing.assert_array_equal(winograd.forward(x, W, None, (6, 6), (1, 1)), y)
+    same_size = geometry(x, W, (1, 1))
+    y = winograd.forward(x, W, None, same_size)
+    np.testing.assert_array_equal(winograd.forward(x, W, None, same_size), y)
     W *= 2
-    close(winograd.forward(x, W, None, (6, 6), (1, 1)), 2 * y)
+    close(winograd.forward(x, W, None, same_size), 2 * y)
 
 
 def test_a_product_that_onednn_refuses_is_an_error(winograd, monkeypatch):
@@ -339,4 +347,4 @@ def test_a_product_that_onednn_refuses_is_an_error(winograd, monkeypatch):
     with pytest.raises(
         library.OneDNNError, match=r'3x3 convolution of \(2, 6, 6, 3\).*invalid arg'
     ):
-        winograd.forward(x, W, None, (6, 6), (1, 1))
+        winograd.forward(x, W, None, geometry(x, W, (1, 1)))

@@ -20,6 +20,7 @@ from chainer.functions.normalization import batch_normalization
 
 from chainer_zoo import engines
 from chainer_zoo.commands import doctor
+from chainer_zoo.engines.geometry import Geometry
 from chainer_zoo.engines.gpu import context
 from chainer_zoo.engines.gpu import convolution
 from chainer_zoo.engines.gpu import library
@@ -222,16 +223,17 @@ def test_what_cudnn_refuses(refused, fake, device):
 @pytest.mark.parametrize('refused', [RUN[0], GUESS[0], 'cudnnSetConvolution2dDescriptor', None])
 def test_nothing_is_allocated_for_what_is_known_to_be_refused(refused, fake, device, monkeypatch):
     x, W = device.send([np.ones((1, 1, 2**10, 2**10), 'f'), np.ones((2**11, 1, 1, 1), 'f')])
-    geometry = convolution.Geometry((0, 0), (1, 1), (1, 1), 1)
     if refused is not None:  # None: 2 ** 31 numbers in the result
         x = x[:, :, :2, :2]
         fail(fake, refused, 3000)
+    geometry = Geometry(x.shape, W.shape, (len(x), len(W)) + x.shape[2:])
+    if refused is not None:
         with pytest.raises(library.NotSupported):
-            convolution.forward(x, W, None, x.shape[2:], geometry)
+            convolution.forward(x, W, None, geometry)
     for name in ('empty', 'ascontiguousarray'):
         monkeypatch.setattr(cuda.cupy, name, None)
     with pytest.raises(library.NotSupported, match='no algorithm'):
-        convolution.forward(x, W, None, x.shape[2:], geometry)
+        convolution.forward(x, W, None, geometry)
 
 
 @pytest.mark.parametrize('dtype', ['float16', 'float32'])
@@ -290,7 +292,7 @@ def test_a_failure_names_function_and_shapes(fake, device):
         library.CuDNNError,
         match=(
             r'^cudnnConvolutionForward: x \(2, 3, 6, 5\), W \(4, 3, 3, 3\), y \(2, 4, 6, 5\), '
-            r'pad \(1, 1\), stride \(1, 1\), dilation \(1, 1\), groups 1, float32: '
+            r'stride \(1, 1\), pad \(1, 1\), dilation \(1, 1\), groups 1, float32: '
             r'CUDNN_STATUS_5000 \(as the test wants it\)$'
         ),
     ) as caught:
@@ -521,9 +523,9 @@ def test_sizes_that_are_refused():
         )
 
     large = 2**11, 2**10, 2**5, 2**5
-    assert convolution.takes(array((1, 2, 3, 4)), array((5, 2, 1, 1)))
-    assert not convolution.takes(array(large), array((5, 2, 1, 1)))
-    assert not convolution.takes(array((1, 2, 3, 4), 'i'))
+    assert convolution.can_compute(array((1, 2, 3, 4)), array((5, 2, 1, 1)))
+    assert not convolution.can_compute(array(large), array((5, 2, 1, 1)))
+    assert not convolution.can_compute(array((1, 2, 3, 4), 'i'))
     for shape, taken in (
         ((2, 2**10, 2**5, 2**5), True),
         (large, False),

@@ -1,358 +1,215 @@
-"""Convolution and its gradients, channels last."""
+"""Convolution and its gradients, channels last: chooses among the algorithms beside this file."""
 
-import collections
+from __future__ import annotations
 
-from chainer_zoo.engines.cpu import elementwise
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
 from chainer_zoo.engines.cpu import joining
-from chainer_zoo.engines.cpu import library as dnnl
 from chainer_zoo.engines.cpu import memory
-from chainer_zoo.engines.cpu import openmp
 from chainer_zoo.engines.cpu import primitive
 from chainer_zoo.engines.cpu import weights
+from chainer_zoo.engines.cpu.convolution import direct
+from chainer_zoo.engines.cpu.convolution import epilogue as epilogues
 from chainer_zoo.engines.cpu.convolution import pointwise
 from chainer_zoo.engines.cpu.convolution import products
 from chainer_zoo.engines.cpu.convolution import winograd
+from chainer_zoo.engines.cpu.convolution.direct import Weights
+from chainer_zoo.engines.cpu.convolution.epilogue import RELU
+from chainer_zoo.engines.cpu.convolution.epilogue import Step
+from chainer_zoo.engines.geometry import Geometry
 from chainer_zoo.engines.seam import Refused
 
-RELU = primitive.RELU
-_ADDED = 'added'  # stands for any array in the name of a primitive
+Affine = tuple[np.ndarray, np.ndarray]
 
 
-Normalized = collections.namedtuple('Normalized', 'possible worthwhile in_gradient')
+class _Choice(NamedTuple):
+    """Which algorithms compute a convolution; oneDNN's own code does the rest."""
+
+    can_use_pointwise: bool
+    can_use_winograd: bool
+    should_use_winograd: bool
+    should_use_winograd_for_weights: bool
+    should_use_products: bool
 
 
-class _Convolution:
-    """The primitives of one convolution: forward, gradient of the data, of weights and bias.
-
-    Args:
-        key (tuple): the arguments of :func:`_get`.
-    """
-
-    def __init__(self, x_shape, w_shape, y_shape, stride, pad, dilate, groups):
-        self.name = f'convolution x {x_shape} W {w_shape} y {y_shape} stride {stride} pad {pad} dilate {dilate} groups {groups}'
-        self.y_shape = y_shape
-        self._pad = pad
-        self._by_winograd, self._gradient_by_winograd = winograd.takes(
-            x_shape, w_shape, y_shape, stride, pad, dilate, groups
-        )
-        self._is_pointwise = pointwise.knows(x_shape, w_shape, y_shape, stride, pad, dilate, groups)
-        self._by_products = products.takes(x_shape, w_shape, y_shape, stride, pad, dilate, groups)
-        # What the window needs at the far side; none where it leaves pixels unused.
-        end = tuple(
-            max((y - 1) * s + (k - 1) * d + 1 - x - p, 0)
-            for x, k, y, s, p, d in zip(x_shape[2:], w_shape[2:], y_shape[2:], stride, pad, dilate)
-        )
-        if groups > 1:
-            out, rest = w_shape[0] // groups, w_shape[1:]
-            w_shape = (groups, out) + rest
-        self._x = primitive.channels_last(x_shape)
-        self._y = primitive.channels_last(y_shape)
-        self._w = primitive.any_layout(w_shape)
-        self._w_plain = primitive.contiguous(w_shape)
-        self._b = primitive.contiguous((y_shape[1],))
-        self._geometry = tuple(
-            primitive.dims(values) for values in (stride, tuple(d - 1 for d in dilate), pad, end)
-        )
-        self._primitives = {}
-
-    def _make(self, kind, create):
-        """Return the primitive that is kept under ``kind``, made by ``create`` at first."""
-        made = self._primitives.get(kind)
-        if made is None:
-            try:
-                made = create()
-            except dnnl.OneDNNError as error:
-                if error.status != dnnl.UNIMPLEMENTED:
-                    raise
-                made = Refused(str(error))
-            if not isinstance(made, Refused) and made.implementation.startswith('ref'):
-                # plain loops: Chainer's matrix product is faster
-                made = Refused(f'{self.name}: {made.implementation}')
-            self._primitives[kind] = made
-        if isinstance(made, Refused):
-            raise made
-        return made
-
-    def _reorder(self, kind, source, target):
-        """Return the primitive from one layout of the weights to another, None if they are one."""
-        if kind not in self._primitives:
-            self._primitives[kind] = None if source == target else primitive.reorder(source, target)
-        return self._primitives[kind]
-
-    def _weights(self, kind, W, layout):
-        """Return the weights in ``layout``, and the bias of derived ones."""
-        reorder = self._reorder(kind, self._w_plain, layout)
-        derived = isinstance(W, weights.Derived)
-        if reorder is None and not derived:
-            return W, None
-
-        def order():
-            plain, b = W.make() if derived else (W, None)
-            if reorder is None:
-                return plain, b
-            W_ordered = memory.empty((layout.size // 4,))
-            reorder.run(plain, W_ordered)
-            return W_ordered, b
-
-        return weights.kept(
-            (self.name, kind, W.name if derived else None), W.sources if derived else (W,), order
-        )
-
-    def _forward(self, with_bias, then=()):
-        def create():
-            post_ops = [self._y if step is _ADDED else step for step in then]
-            return primitive.Primitive(
-                self.name + ' forward',
-                'dnnl_convolution_forward_primitive_desc_create',
-                (
-                    primitive.context().engine,
-                    dnnl.FORWARD_TRAINING,
-                    dnnl.CONVOLUTION_DIRECT,
-                    self._x,
-                    self._w,
-                    self._b if with_bias else None,
-                    self._y,
-                )
-                + self._geometry,
-                [
-                    (dnnl.ARG_SRC, self._x),
-                    (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
-                    (dnnl.ARG_DST, self._y),
-                ]
-                + [(dnnl.ARG_BIAS, self._b)] * with_bias,
-                post_ops,
-            )
-
-        return self._make(('forward', with_bias, then), create)
-
-    def forward(self, x, W, b, then, line=None, y=None):
-        if self._is_pointwise and (line is not None or y is not None):
-            return pointwise.forward(x, W, b, then, line, y)
-        if line is not None or self._by_winograd and openmp.can_follow(then):
-            return winograd.forward(x, W, b, self.y_shape[2:], self._pad, then, line=line, y=y)
-        arrays = [step for step in then if step is not RELU]
-        then = tuple([RELU if step is RELU else _ADDED for step in then])
-        with_bias = W.has_bias if isinstance(W, weights.Derived) else b is not None
-        run = self._forward(with_bias, then)
-        y = memory.empty_channels_last(self.y_shape)
-        W, derived_b = self._weights(('weights', with_bias, then), W, run.layouts[1])
-        if with_bias:
-            arrays.insert(0, b if derived_b is None else derived_b)
-        run.run(x, W, y, *arrays)
-        return y
-
-    def _data(self):
-        def create():
-            return primitive.Primitive(
-                self.name + ' backward data',
-                'dnnl_convolution_backward_data_primitive_desc_create',
-                (primitive.context().engine, dnnl.CONVOLUTION_DIRECT, self._x, self._w, self._y)
-                + self._geometry
-                + (self._forward(False),),
-                [
-                    (dnnl.ARG_DIFF_SRC, self._x),
-                    (dnnl.ARG_WEIGHTS, dnnl.QUERY_WEIGHTS),
-                    (dnnl.ARG_DIFF_DST, self._y),
-                ],
-            )
-
-        return self._make('data', create)
-
-    def backward_data(self, gy, W, x_shape):
-        run = self._data()
-        gx = memory.empty_channels_last(x_shape)
-        W, _ = self._weights('weights for data', W, run.layouts[1])
-        run.run(gx, W, gy)
-        return gx
-
-    def _gradient(self, with_bias):
-        def create():
-            return primitive.Primitive(
-                self.name + ' backward weights',
-                'dnnl_convolution_backward_weights_primitive_desc_create',
-                (
-                    primitive.context().engine,
-                    dnnl.CONVOLUTION_DIRECT,
-                    self._x,
-                    self._w,
-                    self._b if with_bias else None,
-                    self._y,
-                )
-                + self._geometry
-                + (self._forward(with_bias),),
-                [
-                    (dnnl.ARG_SRC, self._x),
-                    (dnnl.ARG_DIFF_WEIGHTS, dnnl.QUERY_DIFF_WEIGHTS),
-                    (dnnl.ARG_DIFF_DST, self._y),
-                ]
-                + [(dnnl.ARG_DIFF_BIAS, self._b)] * with_bias,
-            )
-
-        return self._make(('gradient', with_bias), create)
-
-    def backward_weights(self, x, gy, w_shape, with_bias, line=None):
-        if line is not None or self._gradient_by_winograd:
-            return winograd.gradient(x, gy, self._pad, with_bias, line)
-        run = self._gradient(with_bias)
-        if self._by_products and run.implementation in products.SLOW:
-            return products.gradient(x, gy, w_shape, with_bias)
-        gW = memory.empty(w_shape)
-        gb = memory.empty((w_shape[0],)) if with_bias else None
-        layout = run.layouts[1]
-        reorder = self._reorder('gradient order', layout, self._w_plain)
-        gW_ordered = gW if reorder is None else memory.empty((layout.size // 4,))
-        run.run(x, gW_ordered, gy, *[gb] * with_bias)
-        if reorder is not None:
-            reorder.run(gW_ordered, gW)
-        return gW, gb
-
-    def takes(self, with_bias):
-        """Return whether forward and both gradients have good code."""
-        try:
-            self._forward(with_bias)
-            self._data()
-            self._gradient(with_bias)
-        except Refused:
-            return False
-        return True
-
-
-def _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
-    key = ('convolution', x_shape, w_shape, y_shape, stride, pad, dilate, groups)
-    return primitive.cached(key, lambda: _Convolution(*key[1:]))
-
-
-def takes(x_shape, w_shape, with_bias, y_hw, stride, pad, dilate, groups):
-    """Return whether oneDNN has fast code for a convolution and its gradients.
-
-    Arguments as in :func:`forward`, with shapes for arrays.
-    """
-    y_shape = (x_shape[0], w_shape[0]) + tuple(y_hw)
-    return _get(x_shape, w_shape, y_shape, stride, pad, dilate, groups).takes(with_bias)
-
-
-def reads_normalized(x_shape, w_shape, y_hw, stride, pad, dilate, groups):
-    """Return whether a convolution can normalize what it reads, which then is no pass of its own.
-
-    Arguments as in :func:`forward`, with shapes for arrays.
-
-    Returns:
-        Normalized: :func:`forward` can; that is no slower; :func:`backward_weights` can.
-    """
-    y_shape = (x_shape[0], w_shape[0]) + tuple(y_hw)
-    arguments = x_shape, w_shape, y_shape, stride, pad, dilate, groups
-    by_winograd, gradient = winograd.takes(*arguments)
-    is_pointwise = pointwise.knows(*arguments)
-    return Normalized(
-        is_pointwise or winograd.knows(*arguments), is_pointwise or by_winograd, gradient
+def _choose(geometry):
+    return primitive.cached(
+        ('choice', geometry),
+        lambda: _Choice(
+            pointwise.can_compute(geometry),
+            winograd.can_compute(geometry),
+            winograd.should_compute(geometry),
+            winograd.should_compute_weights_gradient(geometry),
+            products.should_compute(geometry),
+        ),
     )
 
 
-def forward(x, W, b, y_hw, stride, pad, dilate, groups, then=(), line=None, y=None):
+class AffineFusion(NamedTuple):
+    """Whether a convolution applies a scale, a shift and ReLU to its input while it reads that.
+
+    Attributes:
+        can_fuse: :func:`forward` takes ``affine``.
+        should_fuse: that is no slower than a pass of its own.
+        can_fuse_in_gradient: :func:`backward_weights` takes ``affine``.
+    """
+
+    can_fuse: bool
+    should_fuse: bool
+    can_fuse_in_gradient: bool
+
+
+def affine_fusion(geometry: Geometry) -> AffineFusion:
+    """Return what can and what should be fused into the reading of a convolution's input."""
+    choice = _choose(geometry)
+    return AffineFusion(
+        choice.can_use_pointwise or choice.can_use_winograd,
+        choice.can_use_pointwise or choice.should_use_winograd,
+        choice.should_use_winograd_for_weights,
+    )
+
+
+def can_compute(geometry: Geometry, with_bias: bool) -> bool:
+    """Return whether oneDNN has fast code for a convolution and its gradients."""
+    return direct.get(geometry).can_compute(with_bias)
+
+
+def forward(
+    x: np.ndarray,
+    W: Weights,
+    b: np.ndarray | None,
+    geometry: Geometry,
+    epilogue: Sequence[Step] = (),
+    affine: Affine | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Convolve.
 
     Args:
-        x (numpy.ndarray): float32 (B, C, H, W).
-        W (numpy.ndarray or chainer_zoo.engines.cpu.weights.Derived): float32 (O, C / groups, K_h, K_w).
-        b (numpy.ndarray or None): float32 (O,); None where W is derived.
-        y_hw (pair of int): height and width of the result.
-        stride (pair of int): of the window.
-        pad (pair of int): zeros before the first pixel; after the last as many as ``y_hw`` asks.
-        dilate (pair of int): distance of the kernel's elements, 1 for a plain convolution.
-        groups (int): of channels.
-        then (sequence): what happens to the result before it is stored, in this order:
-            :data:`RELU`, or an array that is added, float32 (B, O, y_h, y_w).
-        line (pair of numpy.ndarray or None): float32 (C,) both, scale and shift: what is convolved
-            is ReLU(scale x + shift). Only where :func:`reads_normalized` says that it can be; what
-            may follow then is what :func:`chainer_zoo.engines.cpu.openmp.can_follow` says.
-        y (numpy.ndarray or None): where the result goes, some channels of a channels-last array.
+        x: float32 (B, C, H, W).
+        W: float32 (O, C / groups, K_h, K_w), or weights that are derived from others.
+        b: float32 (O,); None where W is derived.
+        geometry: of the convolution.
+        epilogue: what happens to the result before it is stored, in this order: :data:`RELU`, or an
+            array that is added, float32 (B, O, y_h, y_w).
+        affine: scale and shift, float32 (C,) both: what is convolved is ReLU(scale x + shift). Only
+            where :func:`affine_fusion` allows it, and with an epilogue that the compiled loops do.
+        out: where the result goes, some channels of a channels-last array.
 
     Returns:
-        numpy.ndarray: float32 (B, O, y_h, y_w), channels last.
+        numpy.ndarray: float32 (B, O, y_h, y_w), channels last; ``out`` if there is one.
 
     Raises:
         Refused: oneDNN has no fast code for it.
     """
-    y_shape = (x.shape[0], W.shape[0]) + tuple(y_hw)
-    convolution = _get(x.shape, W.shape, y_shape, stride, pad, dilate, groups)
-    x = (memory.to_channels_last if line is None else memory.to_pixels)(x, 'convolution')
+    x = (memory.to_channels_last if affine is None else memory.to_pixels)(x, 'convolution')
     if not isinstance(W, weights.Derived):
         W = memory.to_contiguous(W, 'convolution weights')
     if b is not None:
         b = memory.to_contiguous(b, 'convolution bias')
-    then = [step if step is RELU else memory.to_channels_last(step, 'convolution') for step in then]
+    epilogue = [
+        step if step is RELU else memory.to_channels_last(step, 'convolution') for step in epilogue
+    ]
+    choice = _choose(geometry)
+    if choice.can_use_pointwise and (affine is not None or out is not None):
+        return pointwise.forward(x, W, b, geometry, epilogue, affine, out)
+    if affine is not None or (choice.should_use_winograd and epilogues.can_run_in_loops(epilogue)):
+        return winograd.forward(x, W, b, geometry, epilogue, affine, out)
+    y = _forward_direct(x, W, b, geometry, epilogue)
+    if out is None:
+        return y
+    memory.copy_into(out, y)
+    return out
+
+
+def _forward_direct(x, W, b, geometry, epilogue):
+    convolution = direct.get(geometry)
     try:
-        found = convolution.forward(x, W, b, then, line, y)
+        return convolution.forward(x, W, b, epilogue)
     except Refused:
-        if not then:
+        if not epilogue:
             raise
-        found = convolution.forward(x, W, b, ())
-        for step in then:
-            if step is RELU:
-                elementwise.relu_in_place(found)
-            else:
-                found = elementwise.add((found, step))
-    if y is None or found is y:
-        return found
-    memory.copy_into(y, found)
-    return y
+        return epilogues.apply(convolution.forward(x, W, b, ()), epilogue)
 
 
-def backward_data(gy, W, x_hw, stride, pad, dilate, groups, plus=None):
+def backward_data(
+    gy: np.ndarray, W: np.ndarray, geometry: Geometry, addend: np.ndarray | None = None
+) -> np.ndarray:
     """Return the gradient of the input, float32 (B, C, H, W), channels last.
 
     Args:
-        gy (numpy.ndarray): float32 (B, O, y_h, y_w), the gradient of the result.
-        W (numpy.ndarray): float32 (O, C / groups, K_h, K_w).
-        x_hw (pair of int): height and width of the input.
-        plus (numpy.ndarray or None): float32 (B, C, H, W), added to it.
+        gy: float32 (B, O, y_h, y_w), the gradient of the result.
+        W: float32 (O, C / groups, K_h, K_w).
+        geometry: of the convolution.
+        addend: float32 (B, C, H, W), added to the gradient.
 
-    The rest is as in :func:`forward`.
+    Raises:
+        Refused: oneDNN has no fast code for it.
     """
-    w_shape = (W.shape[1], W.shape[0]) + W.shape[2:]
-    x_shape = (gy.shape[0], W.shape[1] * groups) + tuple(x_hw)
-    back = tuple(d * (k - 1) - p for k, p, d in zip(W.shape[2:], pad, dilate))
     W = memory.to_contiguous(W, 'convolution weights')
-    if winograd.takes(gy.shape, w_shape, x_shape, stride, back, dilate, groups)[0]:
-        gy = memory.to_channels_last(gy, 'convolution gradient')
-        then = [] if plus is None else [memory.to_channels_last(plus, 'convolution gradient')]
-        return winograd.forward(gy, W, None, x_shape[2:], back, then, turned=True)
-    if plus is not None:
-        if stride == (1, 1) and groups == 1 and min(back) >= 0:
-            # A convolution itself, to whose result oneDNN can add before that is stored.
-            turned = weights.Derived(
-                'turned',
-                (W,),
-                w_shape,
-                False,
-                lambda: (W[:, :, ::-1, ::-1].swapaxes(0, 1).copy(), None),
-            )
-            return forward(gy, turned, None, x_hw, stride, back, dilate, groups, [plus])
-        gx = backward_data(gy, W, x_hw, stride, pad, dilate, groups)
-        joining.add_in_place(gx, plus)
-        return gx
-    convolution = _get(x_shape, W.shape, gy.shape, stride, pad, dilate, groups)
     gy = memory.to_channels_last(gy, 'convolution gradient')
-    return convolution.backward_data(gy, W, x_shape)
+    if geometry.stride == (1, 1) and geometry.groups == 1:
+        convolution = geometry.of_input_gradient()
+        epilogue = []
+        if addend is not None:
+            epilogue.append(memory.to_channels_last(addend, 'convolution gradient'))
+        if _choose(convolution).should_use_winograd:
+            return winograd.forward(gy, W, None, convolution, epilogue, transposed=True)
+        if addend is not None and min(convolution.pad) >= 0:
+            # oneDNN adds before it stores in a convolution, but not in the gradient of one.
+            return forward(gy, _transposed(W), None, convolution, epilogue)
+    gx = direct.get(geometry).backward_data(gy, W)
+    if addend is not None:
+        joining.add_in_place(gx, addend)
+    return gx
 
 
-def backward_weights(x, gy, w_shape, with_bias, stride, pad, dilate, groups, line=None):
+def _transposed(W):
+    """Return the weights of the convolution that is the gradient of the input."""
+    o, c, *kernel = W.shape
+    return weights.Derived(
+        'transposed',
+        (W,),
+        (c, o, *kernel),
+        False,
+        lambda: (W[:, :, ::-1, ::-1].swapaxes(0, 1).copy(), None),
+    )
+
+
+def backward_weights(
+    x: np.ndarray,
+    gy: np.ndarray,
+    geometry: Geometry,
+    with_bias: bool,
+    affine: Affine | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the gradients of weights and bias.
 
     Args:
-        x (numpy.ndarray): float32 (B, C, H, W).
-        gy (numpy.ndarray): float32 (B, O, y_h, y_w), the gradient of the result.
-        w_shape (tuple of int): (O, C / groups, K_h, K_w).
-        with_bias (bool): whether the gradient of the bias is wanted.
-        line (pair of numpy.ndarray or None): as in :func:`forward`, where
-            :func:`reads_normalized` says that the gradient can be computed so.
-
-    The rest is as in :func:`forward`.
+        x: float32 (B, C, H, W).
+        gy: float32 (B, O, y_h, y_w), the gradient of the result.
+        geometry: of the convolution.
+        with_bias: whether the gradient of the bias is wanted.
+        affine: as in :func:`forward`, where :func:`affine_fusion` allows it in the gradient.
 
     Returns:
-        tuple: float32 arrays of shape ``w_shape`` and (O,), the second None without bias.
+        tuple: float32 arrays of W's shape and (O,), the second None without bias.
+
+    Raises:
+        Refused: oneDNN has no fast code for it.
     """
-    convolution = _get(x.shape, w_shape, gy.shape, stride, pad, dilate, groups)
     x = memory.to_channels_last(x, 'convolution')
     gy = memory.to_channels_last(gy, 'convolution gradient')
-    return convolution.backward_weights(x, gy, w_shape, with_bias, line)
+    choice = _choose(geometry)
+    if affine is not None or choice.should_use_winograd_for_weights:
+        return winograd.gradient(x, gy, geometry, with_bias, affine)
+    convolution = direct.get(geometry)
+    if (
+        choice.should_use_products
+        and convolution.weights_implementation(with_bias) in products.SLOW
+    ):
+        return products.gradient(x, gy, geometry, with_bias)
+    return convolution.backward_weights(x, gy, with_bias)

@@ -8,51 +8,58 @@ one product, too; those of a kernel's row are joined, because ``K`` pixels behin
 row of ``K C`` numbers. Rows that overlap are no matrix to oneDNN, so every K-th one is taken, K times.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from chainer_zoo import threads
 from chainer_zoo.engines.cpu import library as dnnl
 from chainer_zoo.engines.cpu import memory
 from chainer_zoo.engines.cpu import primitive
+from chainer_zoo.engines.geometry import Geometry
 
 # Floats that are worked on at a time: they stay in the cache.
 _CHUNK = 1 << 20
 
 # Borders cost more than products gain where images are smaller than this.
-_LEAST = 24
+_LEAST_SIZE = 24
 
 #: oneDNN's code that is slower.
 SLOW = 'jit_1x1:avx2', 'jit:avx2'
 
 
-def takes(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
-    """Return whether :func:`gradient` knows this convolution, and its images are large enough."""
-    kernel = w_shape[2]
+def should_compute(geometry: Geometry) -> bool:
+    """Return whether :func:`gradient` can be computed here, and the images are large enough."""
+    kernel = geometry.w_shape[2]
     return (
-        groups == 1
-        and w_shape[3] == kernel
+        geometry.groups == 1
+        and geometry.w_shape[3] == kernel
         and kernel % 2 == 1
-        and stride == (1, 1)
-        and x_shape[2:] == y_shape[2:]
-        and pad == (kernel // 2, kernel // 2)
-        and (kernel == 1 or dilate == (1, 1) and min(x_shape[2:]) >= _LEAST)
+        and geometry.stride == (1, 1)
+        and geometry.x_shape[2:] == geometry.y_shape[2:]
+        and geometry.pad == (kernel // 2, kernel // 2)
+        and (
+            kernel == 1 or geometry.dilation == (1, 1) and min(geometry.x_shape[2:]) >= _LEAST_SIZE
+        )
     )
 
 
-def gradient(x, gy, w_shape, with_bias):
-    """Return the gradients of weights and bias, for stride 1 and a result of the input's size.
+def gradient(
+    x: np.ndarray, gy: np.ndarray, geometry: Geometry, with_bias: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the gradients of weights and bias.
 
     Args:
-        x (numpy.ndarray): float32 (B, C, H, W), channels last.
-        gy (numpy.ndarray): float32 (B, O, H, W), channels last, the gradient of the result.
-        w_shape (tuple of int): (O, C, K, K), K odd.
-        with_bias (bool): whether the gradient of the bias is wanted.
+        x: float32 (B, C, H, W), channels last.
+        gy: float32 (B, O, H, W), channels last, the gradient of the result.
+        geometry: of the convolution: stride 1, an odd square kernel, a result of the input's size.
+        with_bias: whether the gradient of the bias is wanted.
 
     Returns:
         tuple: float32 arrays of shape ``w_shape`` and (O,), the second None without bias.
     """
     b, c, h, w = x.shape
-    o, _, kernel, _ = w_shape
+    o, _, kernel, _ = geometry.w_shape
     sums = np.zeros((kernel, o, kernel * c), np.float32)
     gb = np.zeros((1, o), np.float32) if with_bias else None
     count = -(-b * (h + kernel) * (w + kernel) * (c + o) // _CHUNK)
@@ -68,7 +75,7 @@ def gradient(x, gy, w_shape, with_bias):
                 run.run(gys[first:], xs[i * (w + kernel // 2) + first :], sums[i])
         if with_bias:
             _total(gys.shape).run(np.ones((1, len(gys)), np.float32), gys, gb)
-    gW = memory.empty(w_shape)
+    gW = memory.empty(geometry.w_shape)
     gW[...] = sums.reshape(kernel, o, kernel, c).transpose(1, 3, 0, 2)
     return gW, gb[0] if with_bias else None
 

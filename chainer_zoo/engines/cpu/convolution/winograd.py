@@ -12,8 +12,11 @@ The sums cost the more the fewer channels share them: see :func:`takes`. Roundin
 those of oneDNN's direct code: everything is sums, and halves of weights.
 """
 
+from __future__ import annotations
+
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,6 +25,8 @@ from chainer_zoo.engines.cpu import memory
 from chainer_zoo.engines.cpu import openmp
 from chainer_zoo.engines.cpu import primitive
 from chainer_zoo.engines.cpu import weights
+from chainer_zoo.engines.cpu.convolution import epilogue as epilogues
+from chainer_zoo.engines.geometry import Geometry
 
 # Tiles that are worked on at a time, and floats that they and their products may take in a cache.
 _TILES = 256
@@ -36,7 +41,7 @@ _MOST_SUMS = 1 << 24
 # The rule for the weights, along one axis and along both: (16, 9).
 _RULE = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
 _RULES = np.kron(_RULE, _RULE)
-_TURNED_RULES = np.ascontiguousarray(_RULES[:, ::-1])
+_TRANSPOSED_RULES = np.ascontiguousarray(_RULES[:, ::-1])
 _GRADIENT_RULES = np.ascontiguousarray(_RULES.T)
 
 
@@ -50,29 +55,40 @@ def _least_channels():
     return (25, 25) if dnnl.has_avx512(primitive.context().library) else (10, 9)
 
 
-def knows(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
+def can_compute(geometry: Geometry) -> bool:
     """Return whether a convolution can be computed here, and is not a very small one."""
+    batch, _, height, width = geometry.y_shape
     return (
-        w_shape[2:] == (3, 3)
-        and stride == (1, 1)
-        and dilate == (1, 1)
-        and groups == 1
-        and 0 <= min(pad)
-        and max(pad) <= 2
-        and y_shape[2:] == tuple(n + 2 * p - 2 for n, p in zip(x_shape[2:], pad))
-        and y_shape[0] * -(-y_shape[2] // 2) * -(-y_shape[3] // 2) >= _LEAST_TILES
-        and openmp.are_possible()
+        geometry.w_shape[2:] == (3, 3)
+        and geometry.stride == (1, 1)
+        and geometry.dilation == (1, 1)
+        and geometry.groups == 1
+        and 0 <= min(geometry.pad)
+        and max(geometry.pad) <= 2
+        and (height, width)
+        == tuple([n + 2 * p - 2 for n, p in zip(geometry.x_shape[2:], geometry.pad)])
+        and batch * -(-height // 2) * -(-width // 2) >= _LEAST_TILES
+        and openmp.can_run()
     )
 
 
-def takes(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
-    """Return whether a convolution should be computed here, and whether its weights' gradient."""
-    o, c = w_shape[:2]
-    if not knows(x_shape, w_shape, y_shape, stride, pad, dilate, groups):
-        return False, False
-    forward, gradient = [c * o >= least * (c + o) for least in _least_channels()]
-    most_sums = max(_MOST_SUMS, math.prod(x_shape) + math.prod(y_shape))
-    return forward, gradient and openmp.thread_limit() * 16 * c * o <= most_sums
+def should_compute(geometry: Geometry) -> bool:
+    """Return whether a convolution can be computed here, and that is faster."""
+    return can_compute(geometry) and _has_enough_channels(geometry, _least_channels()[0])
+
+
+def should_compute_weights_gradient(geometry: Geometry) -> bool:
+    """Return whether :func:`gradient` can compute it, is faster, and takes little memory."""
+    if not can_compute(geometry) or not _has_enough_channels(geometry, _least_channels()[1]):
+        return False
+    o, c = geometry.w_shape[:2]
+    most_sums = max(_MOST_SUMS, math.prod(geometry.x_shape) + math.prod(geometry.y_shape))
+    return openmp.thread_limit() * 16 * c * o <= most_sums
+
+
+def _has_enough_channels(geometry, least):
+    o, c = geometry.w_shape[:2]
+    return c * o >= least * (c + o)
 
 
 def _scratch(y_shape, c, o):
@@ -104,67 +120,73 @@ def _matmul(a, b, y, post_ops=()):
     )
 
 
-def _transform(W, turned):
-    """Return what is multiplied for weights (O, C, 3, 3): (16, C, O); turned, (16, O, C)."""
+def _transform(W, transposed):
+    """Return what is multiplied for weights (O, C, 3, 3): (16, C, O); transposed, (16, O, C)."""
     o, c = W.shape[:2]
-    strides = (c, 1, o * c) if turned else (1, o, c * o)
+    strides = (c, 1, o * c) if transposed else (1, o, c * o)
     elements = memory.empty((9, c * o))
     primitive.cached(
-        ('winograd order', W.shape, turned),
+        ('winograd order', W.shape, transposed),
         lambda: primitive.reorder(
             primitive.contiguous((o, c, 9)), primitive.strided((o, c, 9), strides)
         ),
     ).run(W, elements)
-    y = memory.empty((16, o, c) if turned else (16, c, o))
+    y = memory.empty((16, o, c) if transposed else (16, c, o))
     primitive.cached(
         ('winograd weights', c * o),
         lambda: _matmul(*map(primitive.contiguous, ((16, 9), (9, c * o), (16, c * o)))),
-    ).run(_TURNED_RULES if turned else _RULES, elements, y)
+    ).run(_TRANSPOSED_RULES if transposed else _RULES, elements, y)
     return y
 
 
-def _transformed(W, turned):
-    """Return what is multiplied for ``W``, kept for as long as it is what it was, and a bias."""
+def _transformed(W, transposed):
+    """Return what is multiplied for ``W``, out of the cache if it is there, and a bias."""
     derived = isinstance(W, weights.Derived)
 
     def make():
         plain, b = W.make() if derived else (W, None)
-        return _transform(plain, turned), b
+        return _transform(plain, transposed), b
 
     return weights.kept(
-        ('winograd', W.name if derived else None, turned), W.sources if derived else (W,), make
+        ('winograd', W.name if derived else None, transposed),
+        W.sources if derived else (W,),
+        make,
     )
 
 
-def forward(x, W, b, y_hw, pad, then=(), turned=False, line=None, y=None):
-    """Convolve, or compute the gradient of a convolution's input.
+def forward(
+    x: np.ndarray,
+    W: np.ndarray | weights.Derived,
+    b: np.ndarray | None,
+    geometry: Geometry,
+    epilogue: Sequence[epilogues.Step] = (),
+    affine: tuple[np.ndarray, np.ndarray] | None = None,
+    out: np.ndarray | None = None,
+    transposed: bool = False,
+) -> np.ndarray:
+    """Convolve.
 
     Args:
-        x (numpy.ndarray): float32 (B, C, H, W), channels last, or some channels of such an array.
-            For the gradient, that of the result.
-        W (numpy.ndarray or chainer_zoo.engines.cpu.weights.Derived): float32 (O, C, 3, 3), C-ordered.
-            For the gradient, (C, O, 3, 3).
-        b (numpy.ndarray or None): float32 (O,); None where W is derived.
-        y_hw (pair of int): height and width of the result.
-        pad (pair of int): zeros before the first pixel. For the gradient, 2 less those of the
-            convolution.
-        then (sequence): as :func:`chainer_zoo.engines.cpu.convolution.forward` takes it, see
-            :func:`chainer_zoo.engines.cpu.openmp.can_follow`. Arrays are channels last.
-        turned (bool): whether it is the gradient.
-        line (pair of numpy.ndarray or None): float32 (C,) both, scale and shift: what is convolved
-            is ReLU(scale x + shift), computed where x is read.
-        y (numpy.ndarray or None): where the result goes, float32 (B, O, y_h, y_w), channels last,
-            or some channels of such an array.
+        x: float32 (B, C, H, W), channels last, or some channels of such an array.
+        W: float32 (O, C, 3, 3), C-ordered.
+        b: float32 (O,); None where W is derived.
+        geometry: of the convolution.
+        epilogue: one that :func:`.epilogue.can_run_in_loops`. Arrays are channels last.
+        affine: scale and shift, float32 (C,) both: what is convolved is ReLU(scale x + shift),
+            computed where x is read.
+        out: where the result goes, float32 (B, O, y_h, y_w), channels last, or some channels of
+            such an array.
+        transposed: whether this is the gradient of another convolution's input, whose weights
+            (C, O, 3, 3) are given.
 
     Returns:
-        numpy.ndarray: float32 (B, O, y_h, y_w), channels last.
+        numpy.ndarray: float32 (B, O, y_h, y_w), channels last; ``out`` if there is one.
     """
-    factors, derived_b = _transformed(W, turned)
+    factors, derived_b = _transformed(W, transposed)
     _, c, o = factors.shape
     bias = derived_b if derived_b is not None else b if b is not None else openmp.NOTHING
-    relu, added, relu_last = openmp.parsed(then)
-    if y is None:
-        y = memory.empty_channels_last((x.shape[0], o) + tuple(y_hw))
+    relu, addend, relu_last = epilogues.unpack(epilogue)
+    y = memory.empty_channels_last(geometry.y_shape) if out is None else out
     step, inputs, products = _scratch(y.shape, c, o)
     openmp.run(
         '3x3 convolution',
@@ -172,27 +194,33 @@ def forward(x, W, b, y_hw, pad, then=(), turned=False, line=None, y=None):
         (
             openmp.pixels(x),
             openmp.pixels(y),
-            added,
+            addend,
             bias,
-            *(line or (openmp.NOTHING, openmp.NOTHING)),
+            *(affine or (openmp.NOTHING, openmp.NOTHING)),
             factors,
             inputs,
             products,
         ),
-        pad + (relu, relu_last, step),
+        geometry.pad + (relu, relu_last, step),
     )
     return y
 
 
-def gradient(x, gy, pad, with_bias, line=None):
+def gradient(
+    x: np.ndarray,
+    gy: np.ndarray,
+    geometry: Geometry,
+    with_bias: bool,
+    affine: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the gradients of weights and bias.
 
     Args:
-        x (numpy.ndarray): float32 (B, C, H, W), channels last.
-        gy (numpy.ndarray): float32 (B, O, y_h, y_w), channels last, the gradient of the result.
-        pad (pair of int): zeros before the first pixel.
-        with_bias (bool): whether the gradient of the bias is wanted.
-        line (pair of numpy.ndarray or None): as :func:`forward` takes it.
+        x: float32 (B, C, H, W), channels last.
+        gy: float32 (B, O, y_h, y_w), channels last, the gradient of the result.
+        geometry: of the convolution.
+        with_bias: whether the gradient of the bias is wanted.
+        affine: as :func:`forward` takes it.
 
     Returns:
         tuple: float32 arrays of shape (O, C, 3, 3) and (O,), the second None without bias.
@@ -209,12 +237,12 @@ def gradient(x, gy, pad, with_bias, line=None):
             openmp.pixels(x),
             openmp.pixels(gy),
             totals,
-            *(line or (openmp.NOTHING, openmp.NOTHING)),
+            *(affine or (openmp.NOTHING, openmp.NOTHING)),
             sums,
             inputs,
             gradients,
         ),
-        pad + (step,),
+        geometry.pad + (step,),
     )
     total, gb = sums[0], totals[0, 0]
     for more, more_b in zip(sums[1:], totals[1:]):
