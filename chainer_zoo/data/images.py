@@ -11,8 +11,13 @@ from chainer_zoo import jit
 from chainer_zoo.data import resample
 from chainer_zoo.errors import UserError
 
-SizeClass = collections.namedtuple('SizeClass', 'low high crop test')
-SizeClass.__doc__ = """Pixels a side.
+# Added to an image's variance, so that an almost even image is not blown up to pure noise.
+VARIANCE_FLOOR = 10.0
+
+SizeClass = collections.namedtuple(
+    'SizeClass', 'low high crop test variance_floor', defaults=(VARIANCE_FLOOR,)
+)
+SizeClass.__doc__ = """Pixels a side, and what is added to an image's variance.
 
 Training resizes to ``low``..``high`` (both included) and cuts out ``crop``; testing resizes to
 ``test`` and cuts nothing out."""
@@ -23,10 +28,11 @@ SIZE_CLASSES = {
     'big': SizeClass(128, 132, 128, 128),
     'bigger': SizeClass(256, 512, 224, 384),
     'huge': SizeClass(299, 512, 299, 406),
+    # what the original's trainer did until 442e1de (2016-10-31), when some figures were measured:
+    # training sees another size than testing, and nothing is added to the variance
+    'small-article': SizeClass(28, 36, 26, 32, 0.0),
+    'big-article': SizeClass(124, 132, 122, 128, 0.0),
 }
-
-# Added to an image's variance, so that an almost even image is not blown up to pure noise.
-VARIANCE_FLOOR = 10.0
 
 # as the original: 'cubic' is bicubic again, so bicubic has probability 1/2
 _DRAWN_FROM = np.array(['nearest', 'bilinear', 'bicubic', 'bicubic'])
@@ -43,7 +49,7 @@ class ImagePipeline:
 
     Each image is stretched to 0..255, resized, in training cropped and flipped at random, and
     normalized by its own mean and variance: ``(x - mean) / sqrt(variance + 10)``. There are no
-    statistics of a data set.
+    statistics of a data set. The two classes of before 2016-10-31 add nothing to the variance.
 
     A batch stays where it is: NumPy arrays are worked on by the CPU, in the compiled loops of
     :mod:`chainer_zoo.data.images_cpu`, CuPy arrays on their GPU, by products of matrices, as
@@ -53,8 +59,9 @@ class ImagePipeline:
     Source: the original's nutszebra_data_augmentation_image.py, as of March 2017.
 
     Differences:
-        - All random choices come from the generator that is passed in. The original seeds its
-          generator anew from the operating system before each choice, so that no run repeats.
+        - All random choices come from the generator that is passed in. The original takes NumPy's
+          global one and never seeds it, so that no run repeats. (Since 82bdd13 of February 2018,
+          after the article, it seeds it anew from the operating system before each choice.)
 
     Args:
         size_class (str): A key of ``SIZE_CLASSES``.
@@ -115,7 +122,7 @@ class ImagePipeline:
         Returns:
             Choices: Arrays (B,).
         """
-        low, high, crop, _ = self.sizes
+        low, high, crop = self.sizes[:3]
         interpolation = rng.randint(0, len(_DRAWN_FROM), n)
         size = rng.randint(low, high + 1, n)
         top, left = (rng.random_sample((2, n)) * (size - crop + 1)).astype(int)
@@ -154,9 +161,9 @@ class ImagePipeline:
         if len(x):
             loops = jit.loops('chainer_zoo.data.images_cpu') if xp is np else None
             if loops is not None:
-                loops.prepare(x, choices, VARIANCE_FLOOR, out)
+                loops.prepare(x, choices, self.sizes.variance_floor, out)
             else:
-                prepare_by_products(xp, x, choices, out)
+                prepare_by_products(xp, x, choices, out, self.sizes.variance_floor)
         return out.astype(self.dtype, copy=False)
 
 
@@ -200,7 +207,7 @@ def stretch(xp, x):
     return xp.floor((x - low) * scale + np.float32(0.5)).astype(np.float64)
 
 
-def prepare_by_products(xp, x, choices, out):
+def prepare_by_products(xp, x, choices, out, variance_floor=VARIANCE_FLOOR):
     """Write the prepared ``x`` into ``out`` (B, 3, S, S), the whole batch at once.
 
     Resizing is two products of matrices. In float64 sums of these whole numbers are exact, in
@@ -218,7 +225,9 @@ def prepare_by_products(xp, x, choices, out):
     y = _levels(xp, xp.matmul(rows[:, None], y.reshape(n, 3, old, crop)))  # (B, 3, S, S)
     y -= y.mean(axis=(1, 2, 3), keepdims=True)
     variance = xp.square(y).mean(axis=(1, 2, 3), keepdims=True)
-    out[...] = y / xp.sqrt(variance + VARIANCE_FLOOR)
+    variance += variance_floor
+    # unlike the original: an even image becomes zero where nothing is added, not NaN
+    out[...] = y / xp.sqrt(xp.where(variance > 0, variance, 1))
 
 
 def _levels(xp, y):

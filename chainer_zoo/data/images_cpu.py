@@ -132,7 +132,9 @@ def _normalize(levels, variance_floor, out):
                 squares += np.int32(level) * np.int32(level)
     mean = total / levels.size
     variance = (squares - mean * total) / levels.size
-    scale = np.float32(1 / np.sqrt(variance + variance_floor))
+    variance += variance_floor
+    # unlike the original: an even image becomes zero where nothing is added, not NaN
+    scale = np.float32(1 / np.sqrt(variance) if variance > 0 else 1)
     mean = np.float32(mean)
     for c in range(out.shape[0]):
         for i in range(out.shape[1]):

@@ -16,9 +16,10 @@ class RandomBatches(dataset.Iterator):
     Source: yield_random_batch_samples of the original's nutszebra_sampling.py, as of March 2017.
 
     Differences:
-        - The draws come from ``rng``. The original seeds its generator anew from the operating
-          system before each draw, so that no run repeats; with that left out, the indices are the
-          same.
+        - The draws come from ``rng``. The original takes NumPy's global generator and never seeds
+          it, so that no run repeats; from the same state the indices are the same. (Since 82bdd13
+          of February 2018, after the article, it seeds it anew from the operating system before
+          each draw.)
 
     Args:
         n (int): Number of images.

@@ -21,7 +21,17 @@ from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / 'golden'
-CASES = json.loads((GOLDEN / 'images.json').read_text())
+#: By file: what the original gives; the two of the older crops tell their size class.
+FILES = {
+    'images': None,
+    'images-small-article': 'small-article',
+    'images-big-article': 'big-article',
+}
+CASES = [
+    (file, number, case)
+    for file in FILES
+    for number, case in enumerate(json.loads((GOLDEN / f'{file}.json').read_text()))
+]
 # Sums of float32 in another order; a grey level more or less is 0.008 and more.
 ROUNDING = 5e-6
 CLASS_OF_CROP = {32: 'small', 128: 'big', 224: 'bigger'}
@@ -49,14 +59,20 @@ compiled_only = pytest.mark.parametrize('way', ['compiled'], indirect=True)
 
 @pytest.fixture(scope='module')
 def golden():
-    with np.load(str(GOLDEN / 'images.npz')) as arrays:
-        return dict(arrays)
+    """Inputs, and for each file what the original makes of them."""
+    found = {}
+    for file in FILES:
+        with np.load(GOLDEN / f'{file}.npz') as arrays:
+            found[file] = dict(arrays)
+    return found
 
 
 @pytest.fixture(scope='module')
 def x(golden):
     """Five real images, several times: uint8 (20, 3, 32, 32)."""
-    return np.concatenate([golden['inputs'][:, ::a, :, ::b] for a in (1, -1) for b in (1, -1)])
+    return np.concatenate(
+        [golden['images']['inputs'][:, ::a, :, ::b] for a in (1, -1) for b in (1, -1)]
+    )
 
 
 def choices_of(case):
@@ -64,7 +80,7 @@ def choices_of(case):
     return images.Choices([case['size']], [interpolation], [case['top']], [case['left']], [False])
 
 
-def by_hand(image, size, interpolation, top, left, flip, crop):
+def by_hand(image, size, interpolation, top, left, flip, crop, variance_floor=10):
     """Prepare one image with Pillow, step by step as the original does; float64 (3, S, S)."""
     Image = pytest.importorskip('PIL.Image')
     low, high = image.min(), image.max()
@@ -74,19 +90,25 @@ def by_hand(image, size, interpolation, top, left, flip, crop):
     image = Image.fromarray(stretched.transpose(1, 2, 0))
     image = image.resize((size, size), filters[interpolation])
     y = np.asarray(image)[top : top + crop, left : left + crop].astype(np.float64)
-    y = (y - y.mean()) / np.sqrt(y.var() + 10)
+    y = (y - y.mean()) / np.sqrt(y.var() + variance_floor)
     return (y[:, ::-1] if flip else y).transpose(2, 0, 1)
 
 
-@pytest.mark.parametrize('number', range(len(CASES)))
-def test_gives_what_the_original_gives(number, golden):
-    case = CASES[number]
-    prepare = images.ImagePipeline(CLASS_OF_CROP[case['crop']]).prepare
-    y = prepare(golden['inputs'][case['input']][None], choices_of(case), case['crop'])[0]
+@pytest.mark.parametrize(
+    'file, number, case', [pytest.param(*case, id=f'{case[0]}-{case[1]}') for case in CASES]
+)
+def test_gives_what_the_original_gives(file, number, case, golden):
+    prepared = images.ImagePipeline(FILES[file] or CLASS_OF_CROP[case['crop']])
+    if not case.get('train', True):
+        assert case['crop'] == case['size'] == prepared.sizes.test
+    elif FILES[file] is not None:
+        assert case['crop'] == prepared.sizes.crop
+    x = golden['images']['inputs'][case['input']][None]
+    y = prepared.prepare(x, choices_of(case), case['crop'])[0]
     assert y.dtype == np.float32 and y.shape == (3, case['crop'], case['crop'])
-    if case['crop'] == 224:
-        y = y[:, ::16, ::16]
-    np.testing.assert_allclose(y, golden[f'out_{number:03d}'], rtol=0, atol=ROUNDING)
+    step = case.get('step', 16 if case['crop'] == 224 else 1)
+    expected = golden[file][f'out_{number:03d}']
+    np.testing.assert_allclose(y[:, ::step, ::step], expected, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize('name', images.SIZE_CLASSES)
@@ -95,18 +117,22 @@ def test_every_choice_is_carried_out_for_its_own_image(name, x):
     drawn = prepared.draw(len(x), np.random.RandomState(4))
     y = prepared.prepare(x, drawn, prepared.sizes.crop)
     expected = np.array(
-        [by_hand(image, *choice, prepared.sizes.crop) for image, choice in zip(x, zip(*drawn))]
+        [
+            by_hand(image, *choice, prepared.sizes.crop, prepared.sizes.variance_floor)
+            for image, choice in zip(x, zip(*drawn))
+        ]
     )
     np.testing.assert_allclose(y, expected, rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize('name', images.SIZE_CLASSES)
 def test_the_test_images_are_resized_whole(name, x):
-    size = images.SIZE_CLASSES[name].test
+    sizes = images.SIZE_CLASSES[name]
+    size = sizes.test
     y = images.ImagePipeline(name).test(x[:3])
     assert y.shape == (3, 3, size, size)
     for i in range(3):
-        expected = by_hand(x[i], size, 'bilinear', 0, 0, False, size)
+        expected = by_hand(x[i], size, 'bilinear', 0, 0, False, size, sizes.variance_floor)
         np.testing.assert_allclose(y[i], expected, rtol=0, atol=ROUNDING)
 
 
@@ -253,9 +279,10 @@ def test_each_image_has_mean_zero_and_variance_just_below_one(x):
 
 
 @pytest.mark.parametrize('level', [0, 7, 255])
-def test_an_even_image_becomes_zero(level):
+@pytest.mark.parametrize('name', ['small', 'small-article'])
+def test_an_even_image_becomes_zero(level, name):
     x = np.full((2, 3, 32, 32), level, dtype=np.uint8)
-    prepared = images.ImagePipeline('small')
+    prepared = images.ImagePipeline(name)
     assert not prepared.test(x).any()
     assert not prepared.train(x, np.random.RandomState(0)).any()
 
