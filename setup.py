@@ -55,7 +55,9 @@ setuptools.setup(
     packages=setuptools.find_packages(include=['chainer_zoo', 'chainer_zoo.*']),
     package_data={
         'chainer_zoo': ['py.typed'],  # type checkers may use the hints
-        'chainer_zoo.report': ['golden_files/*'],  # what `compare --original` compares with
+        'chainer_zoo.catalog': ['results.json'],  # where the published figures come from
+        # what `compare --original` compares with, and the original's training curves
+        'chainer_zoo.report': ['golden_files/*', 'original_curves.npz'],
     },
     entry_points={'console_scripts': ['chainer-zoo = chainer_zoo.commands:main']},
     install_requires=[

@@ -1,4 +1,4 @@
-"""What a row of the catalog says: :class:`Entry`, with its :class:`Option` s and :class:`Recipe`."""
+"""What a row of the catalog says: :class:`Entry`, its :class:`Option` s and :class:`Recipe`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Callable
 
 import chainer
 
+from chainer_zoo.catalog.results import Result
+from chainer_zoo.catalog.results import results_of
 from chainer_zoo.errors import UserError
 
 #: The optimizers that a recipe may name; each is one of Chainer's.
@@ -154,6 +156,7 @@ class Entry:
         images: size class of the images, a name or a function of the options.
         options: what can be chosen, apart from ``n_class``.
         original: repository of the original code, or None.
+        commit: its last state, which "as the original" refers to, or None.
         original_module: module of the original's class, by which its logs name the model, or None.
         file_stem: takes all options as keywords and returns what the original calls its model
             files, without the epoch.
@@ -161,7 +164,6 @@ class Entry:
             (W of convolutions and linear layers), or None where there is no original code.
         article_millions: that count as the article prints it, or None.
         paper_accuracy: on CIFAR-10, in percent, or None.
-        article_accuracy: on CIFAR-10, in percent, or None.
         paper_note: what the paper's figure belongs to, if not to this very model.
         article_note: what the article's figure belongs to, if not to this very model.
         status: what the article says of its result.
@@ -180,13 +182,13 @@ class Entry:
     images: str | Callable[[dict[str, Any]], str] = 'small'
     options: tuple[Option, ...] = ()
     original: str | None = None
+    commit: str | None = None
     original_module: str | None = None
     file_stem: Callable[..., str] | None = None
     weights: int | None = None
     article_millions: float | None = None
     paper_accuracy: float | None = None
     paper_note: str = ''
-    article_accuracy: float | None = None
     article_note: str = ''
     status: str = ''
     top5_error: str | None = None
@@ -196,6 +198,41 @@ class Entry:
     def defaults(self) -> dict[str, Any]:
         """The options' defaults by name."""
         return {option.name: option.default for option in self.options}
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """What the original published of this model, in the order of the dates."""
+        return results_of(self.name)
+
+    @property
+    def article_result(self) -> Result | None:
+        """The result that the article prints, or None."""
+        return next((result for result in self.results if result.in_article), None)
+
+    @property
+    def article_accuracy(self) -> float | None:
+        """On CIFAR-10, in percent, as the article prints it, or None."""
+        result = self.article_result
+        return None if result is None else result.accuracy
+
+    def result(self, figure: str | None = None) -> Result:
+        """Return a published result.
+
+        Args:
+            figure: the accuracy in percent, as it was printed; the article's result if None.
+
+        Raises:
+            UserError: nothing was published of this model, or no such figure.
+        """
+        if not self.results:
+            raise UserError(f'the original published no accuracy of {self.name}')
+        if figure is None:
+            figure = next(result.figure for result in self.results if result.in_article)
+        for result in self.results:
+            if result.figure == figure:
+                return result
+        known = ', '.join(result.figure for result in self.results)
+        raise UserError(f'{self.name} has no figure {shown(figure)}; its figures are {known}')
 
     @property
     def year(self) -> int:

@@ -1,7 +1,7 @@
 """The 25 rows of the article, in its order: figures, options and recipes.
 
-Figures are the article's table; weights and recipes are those of the original code. This file is
-long because it is a table.
+Figures are the article's table, but for its accuracies, which ``results.json`` has; weights and
+recipes are those of the original code. This file is long because it is a table.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ from chainer_zoo.models.vgg_a import VGGA
 from chainer_zoo.models.weighted_resnet import WeightedResNet
 from chainer_zoo.models.wide_resnet import WideResNet
 from chainer_zoo.models.xception import Xception
-
 
 #: No option may be larger. What is larger is a slip of the keyboard.
 _MOST_LAYERS = 10_000
@@ -135,12 +134,12 @@ _ROWS = (
         model=NIN,
         recipe=Recipe(lr=0.1, epochs=307, micro_batches=1, drop_after=(256,)),
         original='network_in_network',
+        commit='0760dc2',
         original_module='network_in_network',
         file_stem=lambda n_class, **_: f'Network_In_Network_{n_class}',
         weights=965568,
         article_millions=0.1,
         paper_accuracy=91.19,
-        article_accuracy=90.10,
         status='below paper',
         note='The code has 0.966 M weights: 0.1 is an error of the article.',
     ),
@@ -154,11 +153,11 @@ _ROWS = (
         model=NINBN,
         recipe=Recipe(lr=0.1, epochs=307, drop_after=(256,)),
         original='network_in_network_with_bn',
+        commit='dff8132',
         original_module='network_in_network_with_bn',
         file_stem=lambda n_class, **_: f'Network_In_Network_{n_class}',
         weights=965568,
         article_millions=0.1,
-        article_accuracy=91.52,
         status='no paper to compare',
         note='The code has 0.966 M weights: 0.1 is an error of the article.',
     ),
@@ -182,11 +181,11 @@ _ROWS = (
             times=0.94,
         ),
         original='vgg',
+        commit='6e4fc33',
         original_module='vgg_a',
         file_stem=lambda n_class, **_: f'VGG_A_{n_class}',
         weights=128796352,
         article_millions=129,
-        article_accuracy=92.1,
         status='model A',
         top5_error='6.8 (model E)',
     ),
@@ -218,11 +217,11 @@ _ROWS = (
             times=0.96,
         ),
         original='googlenet',
+        commit='e5e01b2',
         original_module='googlenet',
         file_stem=lambda n_class, **_: f'googlenet_{n_class}',
         weights=5976512,
         article_millions=6,
-        article_accuracy=91.33,
         top5_error='6.67',
     ),
     Entry(
@@ -239,11 +238,11 @@ _ROWS = (
             lr=0.045, epochs=200, weight_decay=2e-4, drop_every=8, divide_by=1, times=0.96
         ),
         original='googlenet_v2',
+        commit='0968123',
         original_module='googlenet_v2',
         file_stem=lambda n_class, **_: f'googlenet_{n_class}',
         weights=10250432,
         article_millions=10,
-        article_accuracy=94.89,
         top5_error='4.9',
     ),
     Entry(
@@ -259,11 +258,11 @@ _ROWS = (
             lr=0.045, epochs=200, weight_decay=4e-5, clip=2.0, drop_every=2, divide_by=1, times=0.94
         ),
         original='googlenet_v3',
+        commit='dbd50c6',
         original_module='googlenet_v3',
         file_stem=lambda n_class, **_: f'googlenet_v3_{n_class}',
         weights=21549920,
         article_millions=22.5,
-        article_accuracy=94.74,
         top5_error='3.58',
         note='The article says 22.5 M weights, the code has 21.55 M.',
     ),
@@ -279,11 +278,11 @@ _ROWS = (
         images='bigger',
         recipe=Recipe(lr=0.01, epochs=300, weight_decay=5e-4, drop_after=(150, 225)),
         original='prelu_net',
+        commit='6f30121',
         original_module='prelu',
         file_stem=lambda n_class, **_: f'PReLUNet_{n_class}_(5, 5, 5)_(256, 512, 512)_0.25',
         weights=43923232,
         article_millions=43.9,
-        article_accuracy=94.98,
         top5_error='4.94',
         note='Global average pooling in place of spatial pyramid pooling.',
     ),
@@ -299,12 +298,12 @@ _ROWS = (
             lr=0.1, epochs=240, weight_decay=5e-4, drop_after=(60, 120, 160), divide_by=1, times=0.2
         ),
         original='highway_networks',
+        commit='5f990f3',
         original_module='highway_networks',
         file_stem=lambda n_class, **_: f'highway_fitnet4_{n_class}',
         weights=2795360,
         article_millions=2.8,
         paper_accuracy=92.46,
-        article_accuracy=93.35,
         status='matches paper',
         note='BN is added, and the highway part is built differently.',
     ),
@@ -322,6 +321,7 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), warm_up=0.01),
         original='original_residual_net',
+        commit='020e827',
         original_module='original_residual_net',
         file_stem=lambda n_class, k, depth, **_: (
             f'residual_network_{n_class}_{_widths(k)}_{_three((depth - 2) // 6)}'
@@ -329,7 +329,6 @@ _ROWS = (
         weights=1719856,
         article_millions=1.6,
         paper_accuracy=93.57,
-        article_accuracy=93.34,
         status='matches paper',
         top5_error='3.57',
         note='The article says 1.6 M weights, the code has 1.72 M.',
@@ -373,13 +372,13 @@ _ROWS = (
         images='big',
         recipe=Recipe(lr=0.1, epochs=300, batch=64, micro_batches=1, drop_after=(150, 225)),
         original='squeeze_net',
+        commit='85a0f99',
         original_module='squeeze_net',
         file_stem=lambda **_: 'squeeze_res_net',
         weights=737568,
         article_millions=0.7,
         paper_accuracy=82,
         paper_note='AlexNet without augmentation',
-        article_accuracy=92.63,
         status='matches paper',
         top5_error='17.5 (without BN; single)',
     ),
@@ -397,6 +396,7 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), warm_up=0.01),
         original='residual_net',
+        commit='a07da94',
         original_module='residual_net',
         file_stem=lambda n_class, k, depth, **_: (
             f'residual_network_{n_class}_3_{_widths(k)}_{_three((depth - 2) // 9)}_4'
@@ -404,7 +404,6 @@ _ROWS = (
         weights=1637040,
         article_millions=1.6,
         paper_accuracy=94.54,
-        article_accuracy=94.39,
         status='matches paper',
         top5_error='4.8 (single)',
     ),
@@ -428,12 +427,12 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=300, batch=500, drop_after=(150, 225)),
         original='resnet_in_resnet',
+        commit='5db6164',
         original_module='resnet_in_resnet',
         file_stem=lambda n_class, channel, **_: f'resnet_in_resnet_{n_class}_{channel}',
         weights=9462048,
         article_millions=9.5,
         paper_accuracy=94.99,
-        article_accuracy=94.43,
         status='below paper',
     ),
     Entry(
@@ -447,6 +446,7 @@ _ROWS = (
         options=(_depth(110, 6, (2, 4)),),
         recipe=Recipe(lr=0.1, epochs=500, drop_after=(250, 375), skip_dropped=True),
         original='stochastic_depth',
+        commit='8c63cbb',
         original_module='stochastic_depth',
         file_stem=lambda n_class, depth, **_: (
             f'stochastic_depth_{n_class}_{_three(_blocks(depth))}_(16, 32, 64)_(1.0, 0.5)'
@@ -454,7 +454,6 @@ _ROWS = (
         weights=1719856,
         article_millions=1.7,
         paper_accuracy=94.75,
-        article_accuracy=94.76,
         status='matches paper',
     ),
     Entry(
@@ -478,6 +477,7 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=256, drop_after=(196, 224)),
         original='swapout',
+        commit='ff1b5c0',
         original_module='swapout',
         file_stem=lambda n_class, k, depth, stochastic_inference, **_: (
             f'swapout_{n_class}_3_{_widths(k)}_{_three(_blocks(depth))}_(0.0, 0.5)_(0.0, 0.5)'
@@ -486,7 +486,6 @@ _ROWS = (
         weights=7147200,
         article_millions=7.1,
         paper_accuracy=95.24,
-        article_accuracy=95.34,
         status='matches paper',
     ),
     Entry(
@@ -505,6 +504,7 @@ _ROWS = (
             lr=0.1, epochs=200, weight_decay=5e-4, drop_after=(60, 120, 160), divide_by=1, times=0.2
         ),
         original='wide_residual_net',
+        commit='0a75c1d',
         original_module='wide_residual_net',
         file_stem=lambda n_class, k, depth, **_: (
             f'wide_residual_network_{n_class}_3_{_widths(k)}_{_three(_blocks(depth))}'
@@ -512,7 +512,6 @@ _ROWS = (
         weights=36202672,
         article_millions=36.2,
         paper_accuracy=96.0,
-        article_accuracy=95.76,
         status='matches paper',
     ),
     Entry(
@@ -527,12 +526,12 @@ _ROWS = (
             lr=0.04, epochs=400, batch=100, drop_after=(200, 300, 350, 375), skip_dropped=True
         ),
         original='fractal_net',
+        commit='8cc644e',
         original_module='fractal_net',
         file_stem=lambda n_class, **_: f'fractal_net_{n_class}',
         weights=33704000,
         article_millions=33.7,
         paper_accuracy=95.41,
-        article_accuracy=93.77,
         status='below paper',
         top5_error='7.39 (FractalNet-34)',
     ),
@@ -550,6 +549,7 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), skip_dropped=True, alpha_lr=0.001),
         original='weighted_residual_net',
+        commit='05404fe',
         original_module='weighted_residual_net',
         file_stem=lambda n_class, k, depth, **_: (
             f'residual_network_{n_class}_{_widths(k)}_{_three((depth - 4) // 6)}'
@@ -575,6 +575,7 @@ _ROWS = (
             lr=0.1, epochs=500, micro_batches=8, drop_after=(250, 375), skip_dropped=True
         ),
         original='residual_networks_of_residual_networks',
+        commit='417b3f5',
         original_module='resnet_of_resnet',
         file_stem=lambda n_class, depth, k, **_: (
             f'resnet_of_resnet_{n_class}_{_three(_blocks(depth))}_{_widths(k)}_(1.0, 0.5)'
@@ -605,6 +606,7 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=300, batch=64, drop_after=(150, 225)),
         original='dense_net',
+        commit='6b4f60c',
         original_module='dense_net',
         file_stem=lambda n_class, depth, growth_rate, **_: (
             f'densenet_{n_class}_3_{int((depth - 2) / 3.0)}_{growth_rate}'
@@ -613,7 +615,6 @@ _ROWS = (
         article_millions=27.0,
         paper_accuracy=96.26,
         paper_note='depth 100, growth rate 24',
-        article_accuracy=95.12,
         article_note='depth 40, growth rate 12',
         status='matches paper',
         note="The article's 27.0 M are those of depth 100 and growth rate 24 (27,017,808).",
@@ -670,6 +671,7 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.5, epochs=300, drop_after=(150, 225)),
         original='pyramidal_residual_networks',
+        commit='e3b700f',
         original_module='pyramidal_residual_networks',
         file_stem=lambda n_class, depth, initial_channel, alpha, **_: (
             f'pyramidal_resnet_{n_class}_{_three(_blocks(depth))}_{initial_channel}_{alpha}'
@@ -677,7 +679,6 @@ _ROWS = (
         weights=28435669,
         article_millions=28.4,
         paper_accuracy=96.23,
-        article_accuracy=95.9,
         status='matches paper',
         top5_error='4.7 (alpha=450)',
     ),
@@ -700,6 +701,7 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=200, drop_after=(150, 175)),
         original='neural_architecture_search_with_reinforcement_learning_appendix_a',
+        commit='8726118',
         original_module='neural_architecture_search_appendix_a',
         file_stem=lambda n_class, variant, **_: (
             # as the original: the name is misspelled
@@ -709,7 +711,6 @@ _ROWS = (
         article_millions=32,
         paper_accuracy=96.16,
         paper_note='depth 49, 32 M weights',
-        article_accuracy=90.35,
         article_note='Appendix A, 4.1 M weights',
         status='below paper',
         note="The article's 32 M are those of the paper's depth 49; it built Appendix A, 4.1 M.",
@@ -734,13 +735,13 @@ _ROWS = (
         ),
         recipe=Recipe(lr=0.1, epochs=300, batch=256, weight_decay=5e-4, drop_after=(150, 225)),
         original='resnext',
+        commit='8083294',
         original_module='resnext',
         file_stem=lambda n_class, C, **_: f'ResNext_{n_class}_{C}',
         weights=8463104,
         article_millions=68.3,
         paper_accuracy=96.42,
         paper_note='16x64d',
-        article_accuracy=95.72,
         article_note='2x64d',
         status='matches paper',
         note="The article's 68.3 M are the paper's for 16x64d; the code has 67.585 M there.",
@@ -779,6 +780,7 @@ _ROWS = (
             'experiment with Adam that divides by zero.',
         ),
         original='pyramidal_residual_networks_with_separated_stochastic_depth',
+        commit='9dd962c',
         original_module='pyramidal_residual_networks_with_separated_stochastic_depth',
         file_stem=lambda n_class, depth, initial_channel, alpha, **_: (
             f'pyramidal_resnet_{n_class}_{_three(_blocks(depth))}_{initial_channel}_{alpha}'

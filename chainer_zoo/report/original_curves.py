@@ -14,8 +14,6 @@ import numpy as np
 
 from chainer_zoo import catalog
 from chainer_zoo.catalog.results import Result
-from chainer_zoo.catalog.results import results_of
-from chainer_zoo.errors import UserError
 
 FILE = pathlib.Path(__file__).with_suffix('.npz')
 
@@ -86,12 +84,6 @@ def _arrays() -> dict[str, np.ndarray]:
         return {key: npz[key] for key in npz.files}
 
 
-def figures(model: str) -> list[str]:
-    """Return the figures of a model whose curves there are, in the order of their dates."""
-    found = {key.split('/')[1] for key in _arrays() if key.split('/')[0] == model}
-    return [result.figure for result in results_of(model) if result.figure in found]
-
-
 def curves(model: str, figure: str | None = None) -> OriginalCurves:
     """Return the curves of a published result.
 
@@ -100,34 +92,22 @@ def curves(model: str, figure: str | None = None) -> OriginalCurves:
         figure: the accuracy in percent, as it was printed; the article's result if None.
 
     Raises:
-        UserError: there are no curves of this model, or none of this figure.
+        UserError: nothing was published of this model, or no such figure.
     """
-    recipe = catalog.entry(model).recipe
-    known = figures(model)
-    if not known:
-        raise UserError(f'the original published no training curves of {model}')
-    results = {result.figure: result for result in results_of(model) if result.figure in known}
-    if figure is None:
-        result = next(result for result in results.values() if result.in_article)
-    elif figure in results:
-        result = results[figure]
-    else:
-        raise UserError(
-            f'there are no curves of {model} {figure}; there are those of {", ".join(known)}'
-        )
-
+    entry = catalog.entry(model)
+    result = entry.result(figure)
     values, uncertainties = {}, {}
     for name in ('train loss', 'test loss', 'accuracy'):
         read = _arrays()[f'{model}/{result.figure}/{name}']
         pair = np.where(read == GAP, np.nan, read / UNIT)
-        key = name.replace(' ', '_')
-        values[key], uncertainties[key] = pair
+        field = name.replace(' ', '_')
+        values[field], uncertainties[field] = pair
     epochs = max(map(len, values.values()))
     for found in values, uncertainties:
-        for key, array in found.items():
-            found[key] = np.append(array, np.full(epochs - len(array), np.nan))
+        for field, array in found.items():
+            found[field] = np.append(array, np.full(epochs - len(array), np.nan))
 
-    factor = np.full(epochs, float(result.of(recipe).micro_batches))
+    factor = np.full(epochs, float(result.of(entry.recipe).micro_batches))
     key = model, result.figure
     if key in CHANGED:
         epoch, micro_batches = CHANGED[key]
