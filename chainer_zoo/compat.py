@@ -12,10 +12,13 @@ what Chainer wants             gone since                   where Chainer asks f
 ``numpy.float``                NumPy 1.24                   functions/array/resize_images.py
 =============================  ===========================  ===================================
 
+One fault of the release that an image classifier can meet was fixed only after it:
+:func:`_correct_deconvolution`. Nothing else of Chainer's code changed afterwards.
+
 Every name of CuPy that Chainer uses is still there in CuPy 13 and, but for cuDNN, in CuPy 14 (a
-test walks through them). Chainer does without cuDNN by itself, slowly; :mod:`chainer_zoo.engines.gpu`
-lends it cuDNN 9. What CuPy 13 lacks is a way to its CUDA libraries where these come as wheels:
-:func:`_load_cuda_wheels`.
+test walks through them). Chainer does without cuDNN by itself, slowly;
+:mod:`chainer_zoo.engines.gpu` lends it cuDNN 9. What CuPy 13 lacks is a way to its CUDA libraries
+where these come as wheels: :func:`_load_cuda_wheels`.
 
 Import this module before Chainer; ``import chainer_zoo`` does it first of all. Besides it only
 :mod:`chainer_zoo.engines.gpu` patches Chainer for the sake of a version.
@@ -23,6 +26,7 @@ Import this module before Chainer; ``import chainer_zoo`` does it first of all. 
 
 import contextlib
 import ctypes
+import functools
 import glob
 import importlib
 import importlib.util
@@ -175,6 +179,25 @@ def _import_chainer():
                 sys.modules[name] = module
 
 
+def _correct_deconvolution():
+    """Give deconvolution's backward pass what it asks for.
+
+    The gradient of a convolution is a deconvolution, so a gradient of a gradient runs its backward
+    pass. That hands arrays to a method that takes their shapes, unless the gradient of the input
+    was asked for as well: ValueError. Fixed in Chainer's repository after the release 7.8.1 (pull
+    request 8624).
+    """
+    deconvolution = importlib.import_module('chainer.functions.connection.deconvolution_2d')
+    node = deconvolution.Deconvolution2DFunction
+    theirs = node._set_cover_all
+
+    @functools.wraps(theirs)
+    def set_cover_all(self, x, W):
+        return theirs(self, getattr(x, 'shape', x), getattr(W, 'shape', W))
+
+    node._set_cover_all = set_cover_all
+
+
 _lend_numpy_names()
 if 'chainer' not in sys.modules:
     if (
@@ -184,3 +207,4 @@ if 'chainer' not in sys.modules:
     ):
         _load_cuda_wheels()
     _import_chainer()
+_correct_deconvolution()

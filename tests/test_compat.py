@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import chainer
+import chainer.functions as F
 import numpy as np
 import pytest
 
 from chainer_zoo import compat
+from chainer_zoo import engines
 
 
 def run(code):
@@ -75,8 +78,55 @@ def test_the_stand_in_says_that_nothing_is_installed(ask):
 
 
 def test_resize_images_and_as_strided_find_their_numpy_names():
-    import chainer.functions as F
-
     x = np.arange(16, dtype='f').reshape(1, 1, 4, 4)
     assert F.resize_images(x, (2, 2)).shape == (1, 1, 2, 2)
     assert F.as_strided(x, (2, 2), (4, 1), 0).array.tolist() == [[0, 1], [4, 5]]
+
+
+@pytest.mark.parametrize('engine', [False, True], ids=['chainer', 'onednn'])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'stride': 2},
+        {'pad': 1},
+        {'dilate': 2},
+        {'groups': 2},
+        {'stride': (2, 1), 'pad': (0, 2)},
+        {'stride': 2, 'pad': 1, 'cover_all': True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize('wanted', ['x', 'W', 'x and W'])
+def test_a_gradient_of_a_gradient_of_a_convolution(wanted, options, engine):
+    """Against differences of the gradient, in a function of x that needs x twice."""
+    if engine and not engines.CPU.is_available():
+        pytest.skip('oneDNN does not load: ' + engines.CPU.why_not())
+    rng = np.random.RandomState(0)
+    x = rng.standard_normal((2, 2, 8, 7))
+    W = rng.standard_normal((4, 2 // options.get('groups', 1), 3, 3))
+    direction = rng.standard_normal(x.shape)
+
+    def squared_gradient(x):
+        """Return x and the sum of the squared gradients that are wanted, as Variables."""
+        variables = x, w = chainer.Variable(x), chainer.Variable(W)
+        y = F.sum(F.convolution_2d(x**2, w, **options))
+        chosen = [v for v, name in zip(variables, 'xW') if name in wanted]
+        grads = chainer.grad([y], chosen, enable_double_backprop=True)
+        return x, sum(F.sum(g * g) for g in grads)
+
+    with engines.CPU.using(engine):
+        variable, value = squared_gradient(x)
+        value.backward()
+        higher, lower = (float(squared_gradient(x + h * direction)[1].array) for h in (1e-6, -1e-6))
+    assert float((variable.grad * direction).sum()) == pytest.approx(
+        (higher - lower) / 2e-6, rel=1e-5
+    )
+
+
+def test_the_sum_of_a_gradient_can_be_differentiated():
+    x = chainer.Variable(np.ones((1, 1, 3, 3), 'f'))
+    y = F.convolution_2d(x**2, chainer.Variable(np.ones((1, 1, 2, 2), 'f')))
+    (gx,) = chainer.grad([y], [x], enable_double_backprop=True)
+    F.sum(gx).backward()
+    np.testing.assert_array_equal(x.grad, [[[[2, 4, 2], [4, 8, 4], [2, 4, 2]]]])
