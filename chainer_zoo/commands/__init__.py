@@ -1,15 +1,20 @@
-"""The command line: ``train_cifar10.py`` and ``python -m chainer_zoo``."""
+"""The command line: ``python -m chainer_zoo COMMAND``, or ``chainer-zoo`` where it is installed."""
+
+from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Sequence
 
-from chainer_zoo import engines
+from chainer_zoo.commands import console
 from chainer_zoo.commands.flags import Parser
-from chainer_zoo.errors import UserError
+from chainer_zoo.version import __version__
 
-#: Commands of ``python -m chainer_zoo``, each a module of this package, and what they do.
+#: The commands, each a module of this package with ``add_arguments`` and ``run``.
 COMMANDS = {
-    'list': 'one line a model: paper, weights, multiply-adds, accuracies',
+    'train': 'train a model, as train_cifar10.py does',
+    'list': 'one line for each model: paper, weights, multiply-adds, accuracies',
     'summary': "a model's layers, with weights, multiply-adds and memory",
     'evaluate': 'loss, accuracy and confusion matrix of a saved model',
     'predict': 'the classes of ordinary image files',
@@ -19,40 +24,37 @@ COMMANDS = {
 }
 
 
-def guarded(run, prog):
-    """Run, and turn what people can mend into one line and status 2.
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that ``argv`` names; this is the entry point of ``chainer-zoo``.
 
-    The process is left as it was found: a command chooses its CPU engine for itself.
+    Args:
+        argv: the words after the program's name; those of this process if None.
+
+    Returns:
+        The exit status.
     """
-    engine_on = engines.CPU.is_enabled()
-    try:
-        return run()
-    except UserError as e:
-        print(f'{prog}: {e}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f'{prog}: interrupted', file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stdout = None  # whoever read the output has closed it: nothing is left to say
-        return 0
-    finally:
-        (engines.CPU.enable if engine_on else engines.CPU.disable)()
-
-
-def main(argv=None):
-    """Run ``python -m chainer_zoo``; return its exit status."""
-    prog = 'python -m chainer_zoo'
     argv = sys.argv[1:] if argv is None else argv
+    prog = _program()
     parser = Parser(prog=prog, description='The image-recognition models of 2016.')
-    commands = parser.add_subparsers(
-        dest='command', metavar='COMMAND', required=True, parser_class=Parser
-    )
+    parser.add_argument('--version', action='version', version=f'chainer_zoo {__version__}')
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
-        if argv[:1] == [name]:  # only the asked-for command's module is imported
-            chosen = importlib.import_module('chainer_zoo.commands.' + name)
-            chosen.add_arguments(command)
-            command.set_defaults(run=chosen.run)
-    args = parser.parse_args(argv)
-    return guarded(lambda: args.run(args), prog)
+        commands.add_parser(name, help=text)
+    # the rest of the line is the command's: it knows its own flags
+    name = parser.parse_args(argv[:1]).command
+    # only this command's module is imported: others need matplotlib, for one
+    command = importlib.import_module('chainer_zoo.commands.' + name)
+    text = COMMANDS[name]
+    return console.run(
+        command.add_arguments,
+        command.run,
+        argv[1:],
+        prog=f'{prog} {name}',
+        description=f'{text[0].upper()}{text[1:]}.',
+    )
+
+
+def _program() -> str:
+    """Return how this program was called, for messages."""
+    name = os.path.basename(sys.argv[0])
+    return 'chainer-zoo' if name.startswith('chainer-zoo') else 'python -m chainer_zoo'

@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -260,7 +261,7 @@ def show_remedies(findings: list[Finding]) -> None:
         print(f'{f.name:{width}}  {f.remedy}')
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
     """Add this command's arguments: it has none."""
 
 

@@ -1,14 +1,33 @@
-"""The command line of ``train_cifar10.py``: the original's flags, and this project's own."""
+"""Every flag of the command line: the original's, and this project's own."""
+
+from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
+from typing import Callable
+from typing import NoReturn
 
 from chainer_zoo import catalog
+from chainer_zoo.catalog import Entry
+from chainer_zoo.files import printable
+
+#: Upper bounds of numbers: far beyond use, and small enough to count to.
+MOST = 10**9  # images, updates, files
+LARGEST_BATCH = 10**6
+LAST_EPOCH = 10**5
+LARGEST_LR = 1e30
+LARGEST_SEED = 2**32 - 3  # a run has three generators, with this seed and the two after it
+LAST_GPU = 255
+LONGEST_RUN = 1e7  # minutes, which is 19 years
+
+_SHOWN = 40  # characters of a wrong value that a message repeats
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Says each flag's default, where it has one."""
 
-    def _get_help_string(self, action):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default is None:
             return action.help
         return super()._get_help_string(action)
@@ -17,51 +36,116 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and status 2."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault('formatter_class', _Help)
-        # one parser takes the flags of all models: what -mu means must not depend on the others
+        # a shortened flag would change its meaning with the model that is named
         super().__init__(allow_abbrev=False, **kwargs)
 
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message} (--help lists all flags)\n')
+    def error(self, message: str) -> NoReturn:
+        """Print an error on one line, and exit with status 2."""
+        self.exit(2, f'{self.prog}: {printable(message)} (--help lists all flags)\n')
 
 
-def whole(at_least):
-    """Return an argparse type: a whole number of at least ``at_least``."""
+def whole(at_least: int, at_most: int = MOST) -> Callable[[str], int]:
+    """Return an argparse type: a whole number from ``at_least`` to ``at_most``."""
 
-    def parse(text):
+    def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
-            value = None
-        if value is None or value < at_least:
+            value = at_least - 1
+        if not at_least <= value <= at_most:
             raise argparse.ArgumentTypeError(
-                f'must be a whole number of at least {at_least}, not {text!r}'
+                f'must be a whole number of at least {at_least} and at most {at_most:,}, '
+                f'not {_short(text)}'
             )
         return value
 
     return parse
 
 
-def positive(text):
-    """An argparse type: a finite number larger than 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'must be a number larger than 0, not {text!r}')
-    return value
+def positive(at_most: float) -> Callable[[str], float]:
+    """Return an argparse type: a number larger than 0 and at most ``at_most``."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= at_most:
+            raise argparse.ArgumentTypeError(
+                f'must be a number larger than 0 and at most {at_most:g}, not {_short(text)}'
+            )
+        return value
+
+    return parse
 
 
-def add_model(parser):
-    """Add ``--model``."""
-    parser.add_argument(
-        '--model', metavar='NAME', default='resnext', help='one of ' + ' '.join(catalog.names())
-    )
+def path(text: str) -> str:
+    """Return ``text``, a path: an argparse type that refuses the empty one."""
+    if not text:
+        raise argparse.ArgumentTypeError('must not be empty')
+    return text
 
 
-def add_options(parser, entry):
+def _short(text: str) -> str:
+    """Return a wrong value as a message repeats it."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + '...')
+
+
+def add_model(
+    parser: Parser, argv: Sequence[str], default: str | None = None, name_first: bool = True
+) -> Entry:
+    """Add ``--model NAME`` and the options of the model that it names.
+
+    Which options there are depends on the model, so its name is looked for before parsing.
+
+    Args:
+        parser: a command's parser, with all its other flags if there is no ``default``.
+        argv: the words that it will parse.
+        default: the model that is meant if none is named; one must be named if this is None.
+        name_first: whether the first word may be the name, without ``--model``.
+
+    Returns:
+        The model's entry.
+
+    Raises:
+        UserError: there is no such model.
+        SystemExit: no model is named though one must be, or it is ``--help`` that is asked for.
+    """
+    finder = Parser(prog=parser.prog, add_help=False)
+    finder.add_argument('--model', metavar='NAME')
+    name = finder.parse_known_args(argv)[0].model
+    first = next((word for word in argv[:1] if not word.startswith('-')), None)
+    text = f'one of {" ".join(catalog.names())}'
+    if name is None and name_first and (first is not None or default is None):
+        if first is None:  # the name may also follow flags
+            first = next((word for word in argv if word in catalog.names()), None)
+        parser.add_argument(
+            'model', metavar='NAME', choices=None if first is None else [first], help=text
+        )
+        parser.add_argument(
+            '--model', metavar='NAME', default=argparse.SUPPRESS, help='NAME in another place'
+        )
+        if first is None:
+            parser.epilog = f'{parser.prog} NAME --help lists the options of a model.'
+            first = parser.parse_args(argv).model
+        name = first
+    else:
+        parser.add_argument(
+            '--model',
+            metavar='NAME',
+            default=default,
+            required=default is None,
+            help=text + ('; as the first word it needs no --model' if name_first else ''),
+        )
+        name = default if name is None else name
+    entry = catalog.entry(name)
+    add_options(parser, entry)
+    return entry
+
+
+def add_options(parser: argparse.ArgumentParser, entry: Entry) -> None:
     """Add the options of a model, by their names and by the original's flags."""
     group = parser.add_argument_group(
         f'options of {entry.name}', 'Defaults are those of the article.'
@@ -84,32 +168,58 @@ def add_options(parser, entry):
             continue
         flags = [flag for flag in option.flags if flag != name]
         text = f'{option.help}; must be {option.allowed}'
+        kind = whole(0) if option.type is int else option.type
         if option.from_flag is None:
-            group.add_argument(name, *flags, type=option.type, default=option.default, help=text)
+            group.add_argument(name, *flags, type=kind, default=option.default, help=text)
         else:
-            group.add_argument(name, type=option.type, default=option.default, help=text)
+            group.add_argument(name, type=kind, default=option.default, help=text)
             group.add_argument(
                 *flags,
                 dest=option.name,
                 default=argparse.SUPPRESS,
                 metavar='BLOCKS',
-                type=lambda text, option=option: option.from_flag(whole(1)(text)),
+                type=_blocks(option.from_flag),
                 help='the same by blocks a stage, as the original counts for this model',
             )
 
 
-def options_of(args, entry):
-    """Return the model's options among parsed arguments, completed and checked."""
-    given = {option.name: getattr(args, option.name) for option in entry.options}
-    if hasattr(args, 'n_class'):
+def _blocks(from_flag: Callable[[int], int]) -> Callable[[str], int]:
+    """Return an argparse type: blocks a stage, which ``from_flag`` turns into layers."""
+    return lambda text: from_flag(whole(1)(text))
+
+
+def options_of(
+    args: argparse.Namespace, entry: Entry, n_class: int | None = None
+) -> dict[str, Any]:
+    """Return the model's options among parsed arguments, completed and checked.
+
+    Args:
+        args: what :func:`add_options` asked for.
+        entry: the model's.
+        n_class: number of classes if ``--n_class`` is not given; the catalog's default if None.
+
+    Raises:
+        UserError: a value that makes no sense.
+    """
+    given = {name: value for name, value in vars(args).items() if name in entry.defaults}
+    if 'n_class' in args:
         given['n_class'] = args.n_class
+    elif n_class is not None:
+        given['n_class'] = n_class
     return entry.complete(given)
 
 
-def add_device(parser):
+def add_device(parser: argparse.ArgumentParser) -> None:
     """Add where to compute."""
     group = parser.add_argument_group('where to compute')
-    group.add_argument('-g', '--gpu', type=int, default=-1, help='number of the GPU; -1 is the CPU')
+    group.add_argument(
+        '-g',
+        '--gpu',
+        metavar='N',
+        type=whole(-1, LAST_GPU),
+        default=-1,
+        help='number of the GPU; -1 is the CPU',
+    )
     group.add_argument(
         '--cpu',
         choices=('auto', 'onednn', 'numpy'),
@@ -118,104 +228,114 @@ def add_device(parser):
     )
 
 
-def add_data(parser, train=True):
+def add_data(parser: argparse.ArgumentParser, train: bool = True) -> None:
     """Add where the images come from, and how many to train and to test with."""
     group = parser.add_argument_group('data')
     group.add_argument(
         '--dataset',
         choices=('cifar10', 'shapes', 'auto'),
         default='cifar10',
-        help='shapes is a small drawn set that is built in: no network needed; '
+        help='shapes is a small drawn set that is built in, without a network; '
         'auto takes it where no copy of cifar10 is found, and says so',
     )
     group.add_argument(
         '--data',
         metavar='PATH',
+        type=path,
         default=None,
         help='cifar-10-python.tar.gz or the folder cifar-10-batches-py; without '
         "it a copy in Chainer's dataset folder, else a download",
     )
-    if train:
+    for kind, images in (('train', 'training'), ('test', 'test')) if train else (('test', 'test'),):
         group.add_argument(
-            '--limit_train',
+            f'--limit_{kind}',
             metavar='N',
             type=whole(1),
             default=None,
-            help='only the first N training images, in file order',
+            help=f'only the first N {images} images, in file order',
         )
-    group.add_argument(
-        '--limit_test',
-        metavar='N',
-        type=whole(1),
-        default=None,
-        help='only the first N test images, in file order',
+
+
+def add_load_model(parser: argparse.ArgumentParser) -> None:
+    """Add the file of a saved model, which must be given."""
+    parser.add_argument(
+        '-m',
+        '--load_model',
+        metavar='FILE',
+        type=path,
+        required=True,
+        help="a model file (*.model), ours or the original's",
     )
 
 
-def parser_for(name, prog='train_cifar10.py'):
-    """Return the training parser for a model.
+def add_style(parser: argparse.ArgumentParser) -> None:
+    """Add ``--csv`` and ``--markdown``, which set ``style``; it is ``text`` without them."""
+    parser.set_defaults(style='text')
+    group = parser.add_mutually_exclusive_group()
+    for style, name in (('csv', 'CSV'), ('markdown', 'Markdown')):
+        group.add_argument(
+            f'--{style}',
+            dest='style',
+            action='store_const',
+            const=style,
+            default=argparse.SUPPRESS,
+            help=f'print the table as {name}',
+        )
 
-    Args:
-        name (str): the model, one of :func:`chainer_zoo.names`.
-        prog (str): what the program is called in messages.
 
-    Returns:
-        argparse.ArgumentParser: defaults are the model's recipe.
-    """
-    entry = catalog.entry(name)
+def add_training(parser: argparse.ArgumentParser, entry: Entry) -> None:
+    """Add the flags of a training run; defaults are the model's recipe."""
     recipe = entry.recipe
-    parser = Parser(
-        prog=prog,
-        description='Train {}: {} ({}). Defaults are {}.'.format(
-            entry.name,
-            entry.paper,
-            entry.year,
-            "the original code's" if entry.original else "the paper's recipe",
-        ),
-    )
-    add_model(parser)
-    add_options(parser, entry)
     group = parser.add_argument_group('training')
     group.add_argument(
-        '-b', '--batch', type=whole(1), default=recipe.batch, help='images an update'
+        '-b', '--batch', type=whole(1, LARGEST_BATCH), default=recipe.batch, help='batch size'
     )
-    group.add_argument('-e', '--epoch', type=whole(1), default=recipe.epochs, help='last epoch')
+    group.add_argument(
+        '-e', '--epoch', type=whole(1, LAST_EPOCH), default=recipe.epochs, help='last epoch'
+    )
     group.add_argument(
         '-s',
         '--start_epoch',
-        type=whole(1),
+        type=whole(1, LAST_EPOCH),
         default=1,
-        help='first epoch, which sets the rate to start with',
+        help='first epoch, whose learning rate the run starts with',
     )
     group.add_argument(
         '-lr',
         '--lr',
-        type=positive,
+        type=positive(LARGEST_LR),
         default=recipe.lr,
         help='learning rate that the schedule starts from',
     )
     group.add_argument(
         '-trb',
         '--train_batch_divide',
-        type=whole(1),
+        type=whole(1, LARGEST_BATCH),
         default=recipe.micro_batches,
-        help='split a batch into so many parts; BN sees one part at a time',
+        help='number of micro-batches: gradients are accumulated over them, BN sees one at a time',
     )
     group.add_argument(
         '-teb',
         '--test_batch_divide',
-        type=whole(1),
+        type=whole(1, LARGEST_BATCH),
         default=recipe.micro_batches,
-        help='test on batch / TEB images at a time: bounds the memory',
+        help='test on batch / TEB images at a time, which bounds the memory',
     )
     group.add_argument(
-        '--seed', type=whole(0), default=0, help='the same seed gives the same numbers'
+        '--seed',
+        type=whole(0, LARGEST_SEED),
+        default=0,
+        help='the same seed gives the same numbers',
     )
     group.add_argument(
         '--iterations', metavar='N', type=whole(1), default=None, help='stop after N updates'
     )
     group.add_argument(
-        '--minutes', metavar='M', type=positive, default=None, help='stop after so many minutes'
+        '--minutes',
+        metavar='M',
+        type=positive(LONGEST_RUN),
+        default=None,
+        help='stop after M minutes',
     )
     group.add_argument(
         '--dtype',
@@ -232,18 +352,25 @@ def parser_for(name, prog='train_cifar10.py'):
         '--out',
         dest='out',
         metavar='FOLDER',
-        default='results/' + name,
+        type=path,
+        default=f'results/{entry.name}',
         help='where models, logs and plots go',
     )
     group.add_argument(
         '-m',
         '--load_model',
         metavar='FILE',
+        type=path,
         default=None,
         help="start from a model file, ours or the original's",
     )
     group.add_argument(
-        '-l', '--load_log', metavar='FILE', default=None, help='go on with an original log.json'
+        '-l',
+        '--load_log',
+        metavar='FILE',
+        type=path,
+        default=None,
+        help='continue an original log.json',
     )
     group.add_argument(
         '-o',
@@ -258,7 +385,7 @@ def parser_for(name, prog='train_cifar10.py'):
         nargs='?',
         const='',
         default=None,
-        help='go on from a snapshot; from the newest in FOLDER without a value',
+        help='resume from a snapshot; from the newest in FOLDER without a value',
     )
     group.add_argument(
         '--keep',
@@ -272,21 +399,5 @@ def parser_for(name, prog='train_cifar10.py'):
         metavar='N',
         type=whole(0),
         default=0,
-        help='a snapshot every N updates too; 0: after each epoch only',
+        help='also take a snapshot every N updates; 0: after each epoch only',
     )
-    return parser
-
-
-def parse(argv, prog='train_cifar10.py'):
-    """Return the parsed arguments of a training command line.
-
-    The model is looked for first, since flags and defaults depend on it.
-
-    Raises:
-        UserError: there is no such model.
-        SystemExit: a wrong flag (status 2) or ``--help`` (status 0).
-    """
-    first = Parser(prog=prog, add_help=False)
-    add_model(first)
-    name = first.parse_known_args(argv)[0].model
-    return parser_for(name, prog).parse_args(argv)

@@ -1,16 +1,21 @@
 """``python -m chainer_zoo list``: one line a model. The README's table is its Markdown."""
 
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
 from chainer_zoo import catalog
+from chainer_zoo.commands import flags
 from chainer_zoo.report import listing
-from chainer_zoo.report import table
 
 
-def add_arguments(parser):
+def add_arguments(parser: flags.Parser, argv: Sequence[str]) -> None:
     """Add the table's style."""
-    table.add_style(parser)
+    flags.add_style(parser)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Print the table of all models; return the exit status."""
     print(
         listing.render([listing.count(catalog.entry(name)) for name in catalog.names()], args.style)

@@ -1,10 +1,15 @@
-"""``python -m chainer_zoo predict``: the classes of ordinary image files."""
+"""``predict``: the classes of ordinary image files."""
 
+from __future__ import annotations
+
+import argparse
 import warnings
+from collections.abc import Sequence
 
 import chainer
 import chainer.functions as F
 import numpy as np
+from chainer.backends import cuda
 from PIL import Image
 from PIL import ImageOps
 
@@ -12,13 +17,16 @@ from chainer_zoo.commands import flags
 from chainer_zoo.commands import saved_model
 from chainer_zoo.data.images import ImagePipeline
 from chainer_zoo.errors import UserError
+from chainer_zoo.files import printable
 
 CIFAR10 = ('airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck')
 
 
-def add_arguments(parser):
-    """Add the command's flags to its parser."""
-    saved_model.add_arguments(parser)
+def add_arguments(parser: flags.Parser, argv: Sequence[str]) -> None:
+    """Add the command's flags, and those of the model that ``argv`` names."""
+    parser.set_defaults(entry=flags.add_model(parser, argv, default='resnext', name_first=False))
+    flags.add_load_model(parser)
+    flags.add_device(parser)
     parser.add_argument(
         'images',
         metavar='IMAGE',
@@ -37,27 +45,25 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Print the classes of image files with their probabilities; return the exit status."""
     names = list(CIFAR10) if args.names is None else args.names.split(',')
-    entry, options, model = saved_model.load(args, len(names))
+    options, model = saved_model.load(args, len(names))
     if len(names) != options['n_class']:
         raise UserError(
-            '{} names for {} classes: give them all with --names'.format(
-                len(names), options['n_class']
-            )
+            f'{len(names)} names for {options["n_class"]} classes: give them all with --names'
         )
-    prepare = ImagePipeline(entry.image_class(options))
+    prepare = ImagePipeline(args.entry.image_class(options))
     for path in args.images:
         x = model.xp.asarray(read_square(path)[None])  # (1, 3, N, N)
         with chainer.using_config('train', False), chainer.no_backprop_mode():
             y = model(prepare.test(x))  # (1, n_class)
         # swapout's stochastic inference averages probabilities, the others give logits
         p = y if options.get('stochastic_inference') else F.softmax(y)
-        p = chainer.cuda.to_cpu(p.array)[0]
-        print(path)
+        p = cuda.to_cpu(p.array)[0]
+        print(printable(path))
         for i in np.argsort(-p, kind='stable')[: args.top]:
-            print(f'  {p[i]:6.2%}  {names[i]}')
+            print(f'  {p[i]:6.2%}  {printable(names[i])}')
     return 0
 
 

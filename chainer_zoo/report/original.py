@@ -13,10 +13,8 @@ import numpy as np
 import tqdm
 
 from chainer_zoo import catalog
-from chainer_zoo.commands import flags
 from chainer_zoo.data import cifar10
 from chainer_zoo.data.images import ImagePipeline
-from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions.noise import no_noise
 from chainer_zoo.report import golden
@@ -33,72 +31,26 @@ FIRST, LAST = 0.03, 0.05
 _IMAGES = 64  # an update
 
 
-def add_arguments(parser):
-    """Add ``--original`` and what belongs to it to a command's parser."""
-    group = parser.add_argument_group('held against the original code')
-    group.add_argument(
-        '--original',
-        action='store_true',
-        help='compute golden checks and learning curves; takes a while',
-    )
-    group.add_argument(
-        '--golden',
-        metavar='FOLDER',
-        default=str(GOLDEN),
-        help='what the original computes: NAME.json, NAME.npz, rates.csv',
-    )
-    group.add_argument('--only', metavar='NAME', nargs='+', default=None, help='only these models')
-    group.add_argument(
-        '--curves',
-        metavar='FILE',
-        default=None,
-        help=f"the original's learning curves; {CURVES} if not given",
-    )
-    group.add_argument(
-        '--data',
-        metavar='PATH',
-        default=None,
-        help='cifar-10-python.tar.gz or cifar-10-batches-py, for the curves: the '
-        'very images that the original learned from',
-    )
-    flags.add_device(parser)
-
-
-def add(page, args):
-    """Compute, and add tables and a plot to a page.
+def add_golden(page, folder, device, engine, only=None):
+    """Compute the golden checks, and add their table to a page.
 
     Args:
         page (chainer_zoo.report.page.Page): the page.
-        args (argparse.Namespace): see :func:`add_arguments`.
+        folder (str or pathlib.Path): the golden files: NAME.json, NAME.npz.
+        device (chainer.backend.Device): where to compute.
+        engine (str): what computes there, for the page.
+        only (collection of str): names of models; all if None.
 
     Raises:
-        UserError: there are no golden files, or the curves or their images cannot be read.
+        UserError: there are no golden files in the folder.
     """
-    device = devices.find(args.gpu)
-    engine = devices.choose_engine(args.cpu, args.gpu)
-    _add_golden(page, args, device, engine)
-    curves = args.curves or (CURVES if CURVES.exists() else None)
-    if curves is None:
-        page.paragraph(f'Learning curves: not computed, because there is no {CURVES} (--curves).')
-    elif args.data is None:
-        page.paragraph(
-            'Learning curves: not computed, because --data does not say where the '
-            'images are that the original learned from.'
-        )
-    else:
-        _add_curves(page, args, pathlib.Path(curves), device)
-
-
-def _add_golden(page, args, device, engine):
-    cases = [golden.Golden(path) for path in sorted(pathlib.Path(args.golden).glob('*.json'))]
+    cases = [golden.Golden(path) for path in sorted(pathlib.Path(folder).glob('*.json'))]
     if not cases:
         raise UserError(
-            f'there are no golden files (*.json) in {args.golden}: give their folder with --golden'
+            f'there are no golden files (*.json) in {folder}: give their folder with --golden'
         )
     cases = [
-        case
-        for case in cases
-        if case.logits is not None and (args.only is None or case.name in args.only)
+        case for case in cases if case.logits is not None and (only is None or case.name in only)
     ]
     order = catalog.names()
     cases.sort(key=lambda case: (order.index(case.name), case.case))
@@ -134,14 +86,36 @@ def _add_golden(page, args, device, engine):
     )
 
 
-def _add_curves(page, args, path, device):
+def add_curves(page, path, data_path, device, only=None):
+    """Compute the learning curves, and add their table and plot to a page.
+
+    Args:
+        page (chainer_zoo.report.page.Page): the page. It says why there are no curves where they
+            or their images are not given.
+        path (str or pathlib.Path): the original's curves; those beside the project if None.
+        data_path (str): the CIFAR-10 that the original learned from, or None.
+        device (chainer.backend.Device): where to compute.
+        only (collection of str): names of models; all if None.
+
+    Raises:
+        UserError: the curves or their images cannot be read.
+    """
+    if path is None and not CURVES.exists():
+        page.paragraph(f'Learning curves: not computed, because there is no {CURVES} (--curves).')
+        return
+    if data_path is None:
+        page.paragraph(
+            'Learning curves: not computed, because --data does not say where the '
+            'images are that the original learned from.'
+        )
+        return
     from chainer_zoo.report import plots  # matplotlib takes a second to import
 
-    curves = read_curves(path)
-    data = cifar10.read(args.data)
+    curves = read_curves(CURVES if path is None else path)
+    data = cifar10.read(data_path)
     pairs, rows = {}, []
     for name, curve in curves.items():
-        if args.only is not None and name not in args.only:
+        if only is not None and name not in only:
             continue
         ours = learn(name, curve, data.train_x, data.train_y, device)
         first, last = deviations(ours, curve['losses'])

@@ -10,6 +10,7 @@ import numpy as np
 from chainer_zoo.engines import listeners
 from chainer_zoo.engines.cpu import memory
 from chainer_zoo.engines.cpu import primitive
+from chainer_zoo.report import table
 
 Row = collections.namedtuple('Row', 'function where calls seconds')
 Row.__doc__ = """Calls of one function in a training step, and their seconds (exclusive)."""
@@ -140,3 +141,84 @@ def inside(function, steps=3):
             function()
             found.append((time.perf_counter() - start, kinds))
     return sorted(found, key=lambda one: one[0])[steps // 2]
+
+
+def render(found, style, updated_by):
+    """Return a :class:`Profile` as a table, with what lies between functions and the update.
+
+    Args:
+        found (Profile): the profile.
+        style (str): ``text``, ``csv`` or ``markdown``.
+        updated_by (str): what computes the update.
+    """
+    total = found.forward + found.backward + found.update
+    header = ['function', 'computed by', 'calls', 'ms', 'share']
+    between = found.forward + found.backward - sum(row.seconds for row in found.rows)
+    rows = [(r.function, r.where, f'{round(r.calls, 2):g}', r.seconds) for r in found.rows]
+    rows.append(('(between functions)', 'Python', '', between))
+    rows.append(('(update)', updated_by, '', found.update))
+    return table.render(
+        header,
+        [[*words, f'{1e3 * seconds:.2f}', f'{seconds / total:.1%}'] for *words, seconds in rows],
+        style,
+        header[2:],
+    )
+
+
+def totals(found):
+    """Return the milliseconds of a :class:`Profile` as text."""
+    parts = found.forward, found.backward, found.update
+    forward, backward, update = (f'{1e3 * seconds:.1f}' for seconds in parts)
+    return (
+        f'{1e3 * sum(parts):.1f} ms a step; forward {forward}, backward {backward}, update {update}'
+    )
+
+
+def render_copies(found):
+    """Return lines on the arrays that the CPU engine copied into another layout."""
+    return (
+        '\n'.join(
+            f'copied into another layout: {round(count, 2):g} arrays, '
+            f'{size / 2.0**20:.1f} MiB ({why})'
+            for why, (count, size) in found.copies.items()
+        )
+        or 'no array was copied'
+    )
+
+
+def render_inside(model, optimizer, x, t, steps, style):
+    """Measure what :func:`inside` finds in a training step and in an evaluation; return a table.
+
+    Args:
+        model, optimizer, x, t, steps: see :func:`profile`.
+        style (str): ``text``, ``csv`` or ``markdown``.
+    """
+
+    def train():
+        step(model, optimizer, x, t, time.perf_counter)
+
+    def evaluate():
+        with chainer.using_config('train', False), chainer.no_backprop_mode():
+            model(x)
+
+    evaluate()
+    (train_whole, train_kinds), (test_whole, test_kinds) = (
+        inside(function, steps) for function in (train, evaluate)
+    )
+    parts = [(kind, train_kinds[kind], test_kinds[kind]) for kind in {**train_kinds, **test_kinds}]
+    parts.sort(key=lambda part: -part[1] - part[2])
+    train_sum, test_sum = sum(train_kinds.values()), sum(test_kinds.values())
+    parts.append(('(together)', train_sum, test_sum))
+    parts.append(('(Python, NumPy, Chainer)', train_whole - train_sum, test_whole - test_sum))
+    rows = [
+        [
+            kind,
+            f'{1e3 * train:.2f}',
+            f'{train / train_whole:.1%}',
+            f'{1e3 * test:.2f}',
+            f'{test / test_whole:.1%}',
+        ]
+        for kind, train, test in parts
+    ]
+    header = ['inside oneDNN and loops', 'training ms', 'share', 'evaluation ms', 'share']
+    return table.render(header, rows, style, header[1:])

@@ -7,6 +7,7 @@ import numpy as np
 from chainer_zoo import initializers
 from chainer_zoo import parameters
 from chainer_zoo.data.images import SIZE_CLASSES
+from chainer_zoo.report import table
 from chainer_zoo.report import tracing
 
 Layer = collections.namedtuple('Layer', 'path shape weights parameters multiply_adds')
@@ -91,6 +92,50 @@ def summarize(model, size):
         sum(call.nbytes for call in calls),
         size,
     )
+
+
+def render(entry, options, found, style):
+    """Return a summary as a table and, unless it is CSV, its totals.
+
+    Args:
+        entry (chainer_zoo.catalog.Entry): the model's.
+        options (dict): completed options.
+        found (Summary): what was counted.
+        style (str): ``text``, ``csv`` or ``markdown``.
+
+    Returns:
+        str: lines without a last line feed.
+    """
+    exact = style == 'csv'
+    header = ['layer', 'output', 'weights', 'parameters', 'multiply-adds']
+    rows = [
+        [layer.path, ' x '.join(str(size) for size in layer.shape) or 'not called']
+        + [number if exact else f'{number:,}' for number in layer[2:]]
+        for layer in found.layers
+    ]
+    text = table.render(header, rows, style, header[2:])
+    if exact:
+        return text
+    item = '- ' if style == 'markdown' else ''
+    return '\n'.join([text, ''] + [item + line for line in _totals(entry, options, found)])
+
+
+def _totals(entry, options, found):
+    shown = ', '.join(f'{name} {value}' for name, value in sorted(options.items()))
+    lines = [
+        f'{entry.name} ({entry.year}), {shown}',
+        f'Weights of convolution and linear layers, as the article counts: {found.weights:,}',
+        f'All parameters: {found.parameters:,}',
+        'Multiply-adds of convolution and linear layers for an image of '
+        f'{found.size} x {found.size}: {found.multiply_adds:,} ({with_unit(found.multiply_adds)})',
+        'Activation memory, the results of all functions for that image: '
+        f'{found.activation_bytes / 2.0**20:.1f} MiB',
+    ]
+    if entry.article_millions is not None:
+        lines.insert(
+            2, f'The article gives {entry.article_millions:g} million. {entry.note}'.rstrip()
+        )
+    return lines
 
 
 def with_unit(number):

@@ -1,23 +1,7 @@
 """Tables as text, CSV and Markdown."""
 
-import argparse
 import csv
 import io
-
-
-def add_style(parser):
-    """Add ``--csv`` and ``--markdown``, which set ``style``; it is ``text`` without them."""
-    parser.set_defaults(style='text')
-    group = parser.add_mutually_exclusive_group()
-    for style, name in (('csv', 'CSV'), ('markdown', 'Markdown')):
-        group.add_argument(
-            '--' + style,
-            dest='style',
-            action='store_const',
-            const=style,
-            default=argparse.SUPPRESS,
-            help='print the table as ' + name,
-        )
 
 
 def render(header, rows, style, numbers=()):

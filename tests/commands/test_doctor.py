@@ -16,7 +16,7 @@ from chainer_zoo.commands import doctor
 
 def report(capsys):
     parser = argparse.ArgumentParser()
-    doctor.add_arguments(parser)
+    doctor.add_arguments(parser, [])
     assert doctor.run(parser.parse_args([])) == 0
     found, _, remedies = capsys.readouterr().out.partition('\nTo fix:\n')
     return tuple(

@@ -13,6 +13,7 @@ from chainer_zoo.data.images import ImagePipeline
 from chainer_zoo.errors import UserError
 from chainer_zoo.legacy import model_file
 from chainer_zoo.legacy.log import Log
+from chainer_zoo.report import evaluation
 from chainer_zoo.report import golden
 from chainer_zoo.training.evaluation import evaluate
 from chainer_zoo.training.evaluation import Evaluation
@@ -127,7 +128,7 @@ def test_the_size_of_the_batches_does_not_matter():
 def test_a_class_without_images_has_no_accuracy():
     result = Evaluation(1.0, np.array([[2, 0], [0, 0]]))
     assert result.per_class[0] == 1 and np.isnan(result.per_class[1])
-    assert '-  (0 of 0)' in command.report(result, ['a', 'b'])
+    assert '-  (0 of 0)' in evaluation.render(result, ['a', 'b'])
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,17 @@
 import pytest
 
 import chainer_zoo
-from chainer_zoo.commands.flags import options_of
-from chainer_zoo.commands.flags import parser_for
+from chainer_zoo.commands import flags
+from chainer_zoo.commands import train
+
+
+def parse(name, argv):
+    """Parse flags of a training run."""
+    argv = ['--model', name, *argv]
+    parser = flags.Parser()
+    train.add_arguments(parser, argv)
+    return parser.parse_args(argv)
+
 
 #: Short flag, long flag, where we keep the value, a value to give and what it means.
 COMMON = (
@@ -86,7 +95,7 @@ def test_these_are_all_models_that_have_an_original():
 @pytest.mark.parametrize('short, long, where, text, value', COMMON)
 def test_flags_that_all_originals_have(name, short, long, where, text, value):
     for flag in (short, long):
-        args = parser_for(name).parse_args([flag, text])
+        args = parse(name, [flag, text])
         assert getattr(args, where) == value
         assert type(getattr(args, where)) is type(value)
 
@@ -98,8 +107,8 @@ def test_flags_that_all_originals_have(name, short, long, where, text, value):
 def test_flags_of_single_originals(name, short, long, text, option, value):
     entry = chainer_zoo.entry(name)
     for flag in (short, long):
-        args = parser_for(name).parse_args([flag, text])
-        assert options_of(args, entry)[option] == value
+        args = parse(name, [flag, text])
+        assert flags.options_of(args, entry)[option] == value
 
 
 @pytest.mark.parametrize('name', ORIGINALS)
@@ -112,7 +121,7 @@ def test_no_flag_of_an_original_is_left_out(name):
 
 @pytest.mark.parametrize('name', ORIGINALS)
 def test_defaults_are_the_originals(name):
-    args = parser_for(name).parse_args([])
+    args = parse(name, [])
     assert (
         args.epoch,
         args.batch,
@@ -125,7 +134,7 @@ def test_defaults_are_the_originals(name):
 
 
 @pytest.mark.parametrize(
-    'name, flags, depth',
+    'name, words, depth',
     [
         ('resnet', ['-n', '18'], 110),
         ('preresnet', ['-n', '18'], 164),
@@ -136,15 +145,15 @@ def test_defaults_are_the_originals(name):
     ],
 )
 def test_n_is_blocks_a_stage_for_resnet_and_preresnet_and_layers_in_all_elsewhere(
-    name, flags, depth
+    name, words, depth
 ):
-    args = parser_for(name).parse_args(flags)
-    assert options_of(args, chainer_zoo.entry(name))['depth'] == depth
+    args = parse(name, words)
+    assert flags.options_of(args, chainer_zoo.entry(name))['depth'] == depth
 
 
 @pytest.mark.parametrize('name', ['nin', 'resnext', 'densenet'])
 def test_a_flag_of_another_model_is_refused(name, capsys):
     with pytest.raises(SystemExit) as caught:
-        parser_for(name).parse_args(['-initC', '16'])
+        parse(name, ['-initC', '16'])
     assert caught.value.code == 2
     assert '-initC' in capsys.readouterr().err

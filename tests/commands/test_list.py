@@ -1,6 +1,5 @@
 """``list`` prints the catalog, and the README's table is what it prints."""
 
-import argparse
 import csv
 import io
 import pathlib
@@ -8,7 +7,8 @@ import pathlib
 import pytest
 
 from chainer_zoo import catalog
-from chainer_zoo.commands import list as list_command
+from chainer_zoo import commands
+from chainer_zoo.report import listing
 
 README = pathlib.Path(__file__).parents[2] / 'README.md'
 MARKS = '<!-- list:begin -->', '<!-- list:end -->'
@@ -16,27 +16,27 @@ MARKS = '<!-- list:begin -->', '<!-- list:end -->'
 
 @pytest.fixture(scope='module')
 def rows():
-    return [list_command.count(catalog.entry(name)) for name in catalog.names()]
+    return [listing.count(catalog.entry(name)) for name in catalog.names()]
 
 
 def test_the_readmes_table_is_the_generated_one(rows):
     text = README.read_text(encoding='utf-8')
     assert [text.count(mark) for mark in MARKS] == [1, 1]
     table = text.split(MARKS[0])[1].split(MARKS[1])[0].strip()
-    assert table == list_command.render(rows, 'markdown'), (
+    assert table == listing.render(rows, 'markdown'), (
         "README.md's table is not what the code gives: put the output of "
         "'python -m chainer_zoo list --markdown' between its two marks"
     )
 
 
 def test_there_is_a_line_for_each_model_in_the_articles_order(rows):
-    lines = list_command.render(rows, 'text').splitlines()
+    lines = listing.render(rows, 'text').splitlines()
     assert [line.split()[0] for line in lines[1:]] == catalog.names()
-    assert len(list_command.render(rows, 'markdown').splitlines()) == 2 + len(catalog.names())
+    assert len(listing.render(rows, 'markdown').splitlines()) == 2 + len(catalog.names())
 
 
 def test_counts_are_the_catalogs_and_the_articles_stand_beside_them(rows):
-    text = list_command.render(rows, 'csv')
+    text = listing.render(rows, 'csv')
     found = {row['model']: row for row in csv.DictReader(io.StringIO(text))}
     for name in catalog.names():
         entry = catalog.entry(name)
@@ -63,7 +63,7 @@ def test_counts_are_the_catalogs_and_the_articles_stand_beside_them(rows):
 def test_both_counts_are_shown_where_they_differ(rows, name, code, article):
     (line,) = [
         line
-        for line in list_command.render(rows, 'markdown').splitlines()
+        for line in listing.render(rows, 'markdown').splitlines()
         if line.startswith(f'| `{name}` |')
     ]
     assert f'| {code} | {article} |' in line
@@ -71,7 +71,7 @@ def test_both_counts_are_shown_where_they_differ(rows, name, code, article):
 
 def test_accuracies_say_what_they_belong_to(rows):
     (line,) = [
-        line for line in list_command.render(rows, 'markdown').splitlines() if '`densenet`' in line
+        line for line in listing.render(rows, 'markdown').splitlines() if '`densenet`' in line
     ]
     assert '| 96.26 (depth 100, growth rate 24) | 95.12 (depth 40, growth rate 12) |' in line
 
@@ -80,8 +80,6 @@ def test_accuracies_say_what_they_belong_to(rows):
     'flag,start', [([], 'model'), (['--csv'], 'model,paper'), (['--markdown'], '| model |')]
 )
 def test_styles(flag, start, rows, capsys, monkeypatch):
-    monkeypatch.setattr(list_command, 'count', {row.entry: row for row in rows}.__getitem__)
-    parser = argparse.ArgumentParser()
-    list_command.add_arguments(parser)
-    assert list_command.run(parser.parse_args(flag)) == 0
+    monkeypatch.setattr(listing, 'count', {row.entry: row for row in rows}.__getitem__)
+    assert commands.main(['list', *flag]) == 0
     assert capsys.readouterr().out.startswith(start)
