@@ -44,7 +44,7 @@ class Dataset:
         for array in (self.train_x, self.train_y, self.test_x, self.test_y):
             array = array.astype(array.dtype.newbyteorder('<'), order='C', copy=False)
             sha.update(f'{array.dtype.str} {array.shape};'.encode('ascii'))
-            sha.update(array.reshape(-1).view(np.uint8))
+            sha.update(array.reshape(-1).view(np.uint8).data)
         return sha.hexdigest()
 
 

@@ -4,6 +4,7 @@ import io
 import pickle
 import struct
 import tarfile
+import zipfile
 
 import numpy as np
 
@@ -69,12 +70,26 @@ def write_folder(folder, files, protocol=2):
     return folder
 
 
-def write_archive(path, files, prefix='cifar-10-batches-py/'):
-    """Write files in their order into a ``tar.gz`` and return its path."""
-    with tarfile.open(str(path), 'w:gz') as archive:
+def write_archive(path, files, prefix='cifar-10-batches-py/', compression='gz', form=None):
+    """Write files in their order into a tar archive and return its path.
+
+    Compression: '' for none, 'gz', 'bz2' or 'xz'; form: as of ``tarfile``.
+    """
+    form = tarfile.DEFAULT_FORMAT if form is None else form
+    with tarfile.open(str(path), 'w:' + compression, format=form) as archive:
         for name, content in files.items():
             raw = content if isinstance(content, bytes) else dumps(content)
             member = tarfile.TarInfo(prefix + name)
             member.size = len(raw)
             archive.addfile(member, io.BytesIO(raw))
+    return path
+
+
+def write_zip(path, files, prefix='cifar-10-batches-py/', compression=zipfile.ZIP_DEFLATED):
+    """Write files in their order into a zip archive and return its path."""
+    with zipfile.ZipFile(str(path), 'w', compression) as archive:
+        for name, content in files.items():
+            archive.writestr(
+                prefix + name, content if isinstance(content, bytes) else dumps(content)
+            )
     return path
