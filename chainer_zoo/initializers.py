@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import chainer
 import numpy as np
 
 from chainer_zoo.errors import UserError
+from chainer_zoo.memory import Budget
 
 #: The original's rules, newest first: what each is and when nutszebra/trainer followed it.
 RULES = {
@@ -22,6 +24,7 @@ RULES = {
 
 chainer.global_config.chainer_zoo_fill = True
 chainer.global_config.chainer_zoo_init = 'per_channel'
+chainer.global_config.chainer_zoo_budget = None
 
 
 @contextlib.contextmanager
@@ -33,6 +36,31 @@ def unfilled() -> Iterator[None]:
     """
     with chainer.using_config('chainer_zoo_fill', False):
         yield
+
+
+@contextlib.contextmanager
+def outline(budget: Budget) -> Iterator[None]:
+    """Count the weights that are built here, in this thread, and leave them without arrays.
+
+    Args:
+        budget: counts the bytes of the weights and of their gradients, which Chainer lays beside
+            them at once.
+    """
+    with chainer.using_config('chainer_zoo_budget', budget):
+        yield
+
+
+def is_outline(shape: tuple[int, ...]) -> bool:
+    """Return whether a weight of ``shape`` is to have no array; it is counted then.
+
+    Raises:
+        UserError: all weights together exceed the budget of :func:`outline`.
+    """
+    budget = chainer.config.chainer_zoo_budget
+    if budget is None:
+        return False
+    budget.take(2 * np.dtype(np.float32).itemsize * math.prod(shape))
+    return True
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import TypeVar
 
+from chainer_zoo import cgroups
+
 _Part = TypeVar('_Part')
 
 _here = threading.local()  # .is_worker: whether this thread is one of ours
@@ -41,25 +43,10 @@ def usable_processors(root: str | os.PathLike[str] = '/') -> int:
 
 def _quotas(root: pathlib.Path) -> Iterator[int]:
     """Yield what each cgroup that this process belongs to allows, in whole processors."""
-    try:
-        lines = (root / 'proc' / 'self' / 'cgroup').read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return
-    mounted = root / 'sys' / 'fs' / 'cgroup'
-    for line in lines:
-        _, controllers, path = line.split(':', 2)
-        if controllers == '':  # version 2
-            top, read = mounted, _quota_of_version_2
-        elif 'cpu' in controllers.split(','):  # version 1
-            top, read = mounted / controllers, _quota_of_version_1
-        else:
-            continue
-        # Inside a container the path may be the host's; the container's own is then mounted at top.
-        folder = pathlib.PurePosixPath(path.lstrip('/'))
-        for name in (folder, *folder.parents):
-            quota = read(top / name)
-            if quota is not None:
-                yield quota
+    for version, folder in cgroups.folders('cpu', root):
+        quota = (_quota_of_version_2 if version == 2 else _quota_of_version_1)(folder)
+        if quota is not None:
+            yield quota
 
 
 def _quota_of_version_2(folder: pathlib.Path) -> int | None:

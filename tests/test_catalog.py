@@ -6,6 +6,8 @@ import pathlib
 import pytest
 
 import chainer_zoo
+from chainer_zoo import initializers
+from chainer_zoo import memory
 from chainer_zoo.catalog import Recipe
 from chainer_zoo.errors import UserError
 
@@ -211,3 +213,48 @@ def test_the_bound_of_an_option_is_named_and_is_its_bound(name):
             most = int(option.allowed.rsplit(' ', 1)[1].replace(',', ''))
             assert any(option.check(most - i) for i in range(9))
             assert not any(option.check(most + 1 + i) for i in range(20))
+
+
+@pytest.mark.parametrize(
+    'name, options',
+    [
+        ('resnext', {'d': 100_000}),
+        ('resnext', {'d': 4, 'multiplier': 1_000, 'C': 256}),
+        ('resnet', {'depth': 9_998, 'k': 100}),
+        ('wide_resnet', {'k': 1_000}),
+        ('rir', {'channel': 100_000}),
+        ('densenet', {'growth_rate': 100_000}),
+        ('pyramidnet', {'alpha': 100_000}),
+        ('swapout', {'k': 1_000}),
+    ],
+)
+def test_a_model_that_memory_cannot_hold_is_refused_before_anything_is_allocated(
+    name, options, monkeypatch
+):
+    monkeypatch.setattr(memory, 'available', lambda: 2**30)
+    with pytest.raises(UserError, match='takes more memory than the 1.1 GB that are free'):
+        chainer_zoo.build(name, **options)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_models_size_is_known_before_it_is_built(name):
+    """The weights and their gradients; what else there is comes to less than a fortieth of it."""
+    entry = chainer_zoo.entry(name)
+    options = {'depth': 34 if name == 'weighted_resnet' else entry.defaults.get('depth')}
+    options = {key: value for key, value in options.items() if value is not None}
+    budget = memory.Budget(name, None)
+    with initializers.outline(budget):
+        entry.model(**entry.complete(options))
+    with initializers.unfilled():
+        model = entry.build(**options)
+    arrays = sum(param.array.nbytes for param in model.params())
+    assert 0.975 * 2 * arrays <= budget.taken <= 2 * arrays
+
+
+def test_a_system_that_gives_no_memory_is_one_line(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(initializers.HeOrthogonal, '__call__', refuse)
+    with pytest.raises(UserError, match='nin of these options takes more memory'):
+        chainer_zoo.build('nin')

@@ -8,9 +8,12 @@ from typing import Callable
 
 import chainer
 
+from chainer_zoo import initializers
+from chainer_zoo import memory
 from chainer_zoo.catalog.results import Result
 from chainer_zoo.catalog.results import results_of
 from chainer_zoo.errors import UserError
+from chainer_zoo.memory import Budget
 
 #: The optimizers that a recipe may name; each is one of Chainer's.
 OPTIMIZERS = ('MomentumSGD', 'RMSprop')
@@ -264,8 +267,21 @@ class Entry:
         return {name: options.get(name, option.default) for name, option in known.items()}
 
     def build(self, **options: Any) -> chainer.Chain:
-        """Return the model; see :func:`chainer_zoo.build`."""
-        return self.model(**self.complete(options))
+        """Return the model; see :func:`chainer_zoo.build`.
+
+        Raises:
+            UserError: an option that makes no sense, or a model that the memory cannot hold.
+        """
+        options = self.complete(options)
+        budget = Budget(f'{self.name} of these options', memory.available())
+        with initializers.outline(budget):  # before anything large is allocated
+            self.model(**options)
+        try:
+            return self.model(**options)
+        except MemoryError as e:
+            raise UserError(
+                f'{budget.what} takes more memory than the system gives: choose a smaller one'
+            ) from e
 
     def image_class(self, options: dict[str, Any]) -> str:
         """Return the size class of the images for completed ``options``."""

@@ -42,6 +42,7 @@ from chainer_zoo.models.xception import Xception
 _MOST_LAYERS = 10_000
 _MOST_CHANNELS = 100_000
 _LARGEST_FACTOR = 1_000
+_MOST_PATHS = 256  # each a layer of its own
 
 
 def _whole(
@@ -724,7 +725,7 @@ _ROWS = (
         row='ResNeXt-29, 16x64d',
         model=ResNeXt,
         options=(
-            _whole('C', 2, 'cardinality: number of paths', ('-C', '--C')),
+            _whole('C', 2, 'cardinality: number of paths', ('-C', '--C'), _MOST_PATHS),
             _whole('d', 64, 'channels of a path in the first stage', ('-d', '--d'), _MOST_CHANNELS),
             _whole(
                 'multiplier',

@@ -3,6 +3,7 @@
 import chainer.links as L
 
 from chainer_zoo.initializers import HeOrthogonal
+from chainer_zoo.initializers import is_outline
 
 
 class Convolution2D(L.Convolution2D):
@@ -20,6 +21,8 @@ class Convolution2D(L.Convolution2D):
 
     def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, **kwargs):
         kwargs.setdefault('initialW', HeOrthogonal())
+        if is_outline((out_channels, in_channels // kwargs.get('groups', 1), *_pair(ksize))):
+            in_channels = None  # Chainer leaves W without an array then
         super().__init__(in_channels, out_channels, ksize, stride, pad, **kwargs)
 
 
@@ -28,4 +31,10 @@ class Linear(L.Linear):
 
     def __init__(self, in_size, out_size, **kwargs):
         kwargs.setdefault('initialW', HeOrthogonal())
+        if is_outline((out_size, in_size)):
+            in_size = None
         super().__init__(in_size, out_size, **kwargs)
+
+
+def _pair(x):
+    return x if isinstance(x, tuple) else (x, x)

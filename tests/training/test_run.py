@@ -148,7 +148,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(finished, command, train, tmp_path):
         (['-lr', '-1'], 'larger than 0'),
         (['-lr', 'nan'], 'larger than 0'),
         (['-g', '7'], '-g 7'),
-        (['-C', '0'], 'C must be a whole number from 1 to 1,000'),
+        (['-C', '0'], 'C must be a whole number from 1 to 256'),
         (['--growth_rate', '12'], 'growth_rate'),
         (['-s', '3', '-e', '2'], '-s 3'),
         (['-p', '/proc/nowhere'], 'cannot write'),
