@@ -8,7 +8,6 @@ import numpy as np
 
 from chainer_zoo.report import golden
 
-FOLDER = pathlib.Path(__file__).parent / 'golden' / 'models'
 #: Where rounding grows so much that the original itself leaves these bounds from one BLAS thread to
 #: two (the third loss of highway: 1.86 and 1.39, exactly 1.00), or this code from one NumPy to the
 #: next (swapout's losses), test_float64.py decides.
@@ -30,8 +29,10 @@ IN_FLOAT64 = {
 IN_FLOAT64_BUT_FOR_NUMPY = {'resnet': {'train_losses'}, 'fractalnet': {'train_losses'}}
 #: The original's logits of a training pass in float64, where its float32 is further from them than
 #: the bound (preresnet: by 4e-3): there NumPy adds up BN's variance pixel after pixel.
-FLOAT64_LOGITS = json.loads((FOLDER.parent / 'float64_logits.json').read_text())
-CASES = [golden.Golden(path) for path in sorted(FOLDER.glob('*.json'))]
+FLOAT64_LOGITS = json.loads(
+    (pathlib.Path(__file__).parent / 'golden' / 'float64_logits.json').read_text()
+)
+CASES = [golden.Golden(path) for path in sorted(golden.FOLDER.glob('*.json'))]
 
 
 def with_float64_logits(case):

@@ -21,6 +21,9 @@ from chainer_zoo import parameters
 from chainer_zoo.functions.noise import no_noise
 from chainer_zoo.training.optimizer import make_optimizer
 
+#: The golden files of the models, which ``compare --original`` and the tests read.
+FOLDER = pathlib.Path(__file__).parent / 'golden_files'
+
 #: Largest deviations that count as equal, by what is compared (see :func:`check`).
 TOLERANCES = {
     'test_logits': 1e-4,

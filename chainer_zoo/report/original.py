@@ -20,9 +20,9 @@ from chainer_zoo.functions.noise import no_noise
 from chainer_zoo.report import golden
 from chainer_zoo.training.optimizer import make_optimizer
 
-#: A source checkout's folder of golden files, and where learning curves may stand beside it.
+#: The golden files, and where learning curves may stand beside a source checkout.
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
-GOLDEN = _ROOT / 'tests' / 'golden' / 'models'
+GOLDEN = golden.FOLDER
 CURVES = _ROOT.parent / 'shared' / 'original' / 'curve.json'
 
 #: Largest relative deviations of losses: of each of the first 10, and of the mean of the last 20.

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import pathlib
 import pickle
 import tracemalloc
 import zipfile
@@ -19,7 +18,7 @@ from chainer_zoo.errors import UserError
 from chainer_zoo.legacy import model_file
 from chainer_zoo.report import golden
 
-GOLDEN = pathlib.Path(__file__).parents[1] / 'golden' / 'models'
+GOLDEN = golden.FOLDER
 
 
 class Small(chainer.Chain):

@@ -42,7 +42,7 @@ def to_float64(model):
     ],
 )
 def test_three_updates_in_float64_are_the_originals(name):
-    case = golden.Golden(FOLDER / 'models' / (name + '.json'))
+    case = golden.Golden(golden.FOLDER / f'{name}.json')
     with initializers.unfilled():
         model = case.build()
     golden.fill_model(model)
@@ -56,7 +56,7 @@ def test_three_updates_in_float64_are_the_originals(name):
 
 @pytest.mark.parametrize('name', ['highway', pytest.param('googlenet_v2', marks=pytest.mark.slow)])
 def test_gradients_in_float64_are_the_originals(name):
-    case = golden.Golden(FOLDER / 'models' / (name + '.json'))
+    case = golden.Golden(golden.FOLDER / f'{name}.json')
     with initializers.unfilled():
         model = case.build()
     to_float64(model)
@@ -68,7 +68,7 @@ def test_gradients_in_float64_are_the_originals(name):
 
 @pytest.mark.parametrize('name', sorted(golden_cases.FLOAT64_LOGITS))
 def test_logits_of_a_training_pass_in_float64_are_the_originals(name):
-    case = golden_cases.with_float64_logits(golden.Golden(FOLDER / 'models' / (name + '.json')))
+    case = golden_cases.with_float64_logits(golden.Golden(golden.FOLDER / f'{name}.json'))
     with initializers.unfilled():
         model = case.build()
     to_float64(model)
