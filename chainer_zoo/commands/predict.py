@@ -58,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
         x = model.xp.asarray(read_square(path)[None])  # (1, 3, N, N)
         with chainer.using_config('train', False), chainer.no_backprop_mode():
             y = model(prepare.test(x))  # (1, n_class)
-        # swapout's stochastic inference averages probabilities, the others give logits
-        p = y if options.get('stochastic_inference') else F.softmax(y)
+            p = y if getattr(model, 'gives_probabilities', False) else F.softmax(y)
         p = cuda.to_cpu(p.array)[0]
         print(printable(path))
         for i in np.argsort(-p, kind='stable')[: args.top]:

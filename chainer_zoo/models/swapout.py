@@ -88,8 +88,13 @@ class Swapout(chainer.Chain):
                 channels = stage.out_channels
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether it returns probabilities now, and not logits."""
+        return self.stochastic_inference and not chainer.config.train
+
     def forward(self, x):
-        if chainer.config.train or not self.stochastic_inference:
+        if not self.gives_probabilities:
             return self.logits(x)
         # as the original: probabilities, though they are used as logits are
         return (

@@ -15,6 +15,7 @@ from chainer_zoo import commands
 from chainer_zoo.commands.predict import read_square
 from chainer_zoo.data.images import ImagePipeline
 from chainer_zoo.errors import UserError
+from chainer_zoo.functions import noise
 from chainer_zoo.legacy import model_file
 from chainer_zoo.report import golden
 
@@ -59,6 +60,22 @@ def command(model, tmp_path):
 def save(path, pixels, **kwargs):
     Image.fromarray(pixels).save(str(path), **kwargs)
     return str(path)
+
+
+def test_the_mean_of_swapouts_softmaxes_is_shown_as_it_is(pixels, tmp_path, capsys):
+    model = chainer_zoo.build('swapout', depth=8, k=1)
+    golden.fill_model(model)
+    path = str(tmp_path / 'a.model')
+    model_file.save(path, model)
+    image = save(tmp_path / 'square.png', pixels[8:56])
+    flags = ['--model', 'swapout', '--depth', '8', '-k', '1', '--cpu', 'numpy', '-m', path]
+    noise.generator.seed(0)
+    assert commands.main(['predict', *flags, image]) == 0
+    shown = [float(line.split()[0][:-1]) for line in capsys.readouterr().out.splitlines()[1:]]
+    noise.generator.seed(0)
+    with chainer.using_config('train', False), chainer.no_backprop_mode():
+        expected = model(ImagePipeline('small').test(pixels[8:56].transpose(2, 0, 1)[None])).array
+    np.testing.assert_allclose(shown, sorted(100 * expected[0], reverse=True), atol=0.0051)
 
 
 def test_probabilities_are_the_softmax_of_the_models_logits(

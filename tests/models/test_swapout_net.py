@@ -66,6 +66,18 @@ def test_stochastic_inference_is_the_mean_of_30_single_samples(sampling):
     assert np.std(single, axis=0).max() > 0
 
 
+@pytest.mark.parametrize(
+    'stochastic_inference, train, expected',
+    [(True, False, True), (True, True, False), (False, False, False), (False, True, False)],
+)
+def test_it_says_whether_it_gives_probabilities(stochastic_inference, train, expected):
+    model = chainer_zoo.build('swapout', depth=8, k=1, stochastic_inference=stochastic_inference)
+    with chainer.using_config('train', train), chainer.no_backprop_mode():
+        assert model.gives_probabilities is expected
+        sums = model(golden.batch(0, 2, 8)[0]).array.sum(axis=1)
+    assert np.allclose(sums, 1, rtol=1e-5) is expected
+
+
 def test_no_noise_wins_over_stochastic_inference(sampling):
     model, x = sampling
     with chainer_zoo.no_noise():
