@@ -2,6 +2,8 @@
 # make test          installs, runs the tests that do not take long
 # make test-all      installs, runs all tests
 # make lint          format, faults that ruff finds, layers of imports, type hints
+# make docs          this documentation as a site, docs/_build/html; needs Python 3.11 or newer
+# make docs-links    are the addresses that the site links to still there?
 # make gpu-check     everything that needs a GPU, into one report file; CUDA=13 takes CuPy 14
 # make test-install  every way to install, in fresh environments; writes the table in docs/install.md
 # make test-newest   the tests on Python 3.14 and newer, from Debian's next release (needs root)
@@ -21,7 +23,7 @@ PIP = $(VENV)/bin/python -m pip install -q
 # One thread a process, two processes: faster than the other way round, and repeatable.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 
-.PHONY: demo test test-all lint gpu-check test-install test-newest install clean
+.PHONY: demo test test-all lint docs docs-links gpu-check test-install test-newest install clean
 
 demo: install
 	rm -rf results/demo
@@ -39,6 +41,16 @@ lint: $(VENV)/tests-installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/mypy
+
+# A warning is an error: a link within the site that leads nowhere, a name that is not there.
+SPHINX = OMP_NUM_THREADS=1 $(VENV)/bin/python -m sphinx -q -W --keep-going docs
+
+docs: $(VENV)/docs-installed
+	$(SPHINX) -b html docs/_build/html
+	@echo 'open docs/_build/html/index.html'
+
+docs-links: $(VENV)/docs-installed
+	$(SPHINX) -b linkcheck docs/_build/links
 
 gpu-check: $(VENV)/gpu-installed-$(CUDA)
 	$(VENV)/bin/python benchmarks/gpu_check.py $(GPU_CHECK_ARGS)
@@ -68,6 +80,10 @@ $(VENV)/tests-installed: $(VENV)/installed
 	$(PIP) --no-build-isolation -e '.[test]' '$(NUMPY)'
 	touch $@
 
+$(VENV)/docs-installed: $(VENV)/installed
+	$(PIP) --no-build-isolation -e '.[docs]' '$(NUMPY)'
+	touch $@
+
 # 2 GB: CUDA and cuDNN as wheels, so that the machine needs nothing but the driver. Two CuPys would
 # overwrite each other.
 $(VENV)/gpu-installed-$(CUDA): $(VENV)/tests-installed
@@ -77,4 +93,4 @@ $(VENV)/gpu-installed-$(CUDA): $(VENV)/tests-installed
 	touch $@
 
 clean:
-	rm -rf .venv* build *.egg-info
+	rm -rf .venv* build *.egg-info docs/_build docs/api docs/models

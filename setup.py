@@ -75,6 +75,14 @@ setuptools.setup(
         'onednn-cpu-gomp==2023.2.0; platform_system == "Linux" and platform_machine == "x86_64"',
     ],
     extras_require={
+        # the site that `make docs` builds
+        'docs': [
+            # makes the API reference from docstrings; older ones lack what newer Docutils want
+            'sphinx>=8.2; python_version >= "3.11"',
+            'myst-nb; python_version >= "3.11"',  # pages in Markdown, and the notebook
+            'furo; python_version >= "3.11"',  # a theme that reads well on a phone, too
+            'sphinx-copybutton; python_version >= "3.11"',  # a click copies a command
+        ],
         'cuda12': [
             f'cupy-cuda12x==13.6.0; {CUPY_13}',  # the last CuPy with cuDNN
             f'nvidia-cudnn-cu12==8.9.7.29; {CUPY_13}',  # the last cuDNN that CuPy 13 works with
@@ -101,6 +109,8 @@ setuptools.setup(
             'pytest',
             'pytest-xdist',  # two cores, two test processes
             'hypothesis',  # shapes and values that nobody thought of
+            'nbclient',  # executes the notebook of the docs...
+            'ipykernel',  # ...in a kernel of this Python
             # one format for all: another minor version would format some lines differently
             'ruff==0.17.*; python_version >= "3.10"',
             # holds the layers that docs/architecture.md draws: imports go down only
