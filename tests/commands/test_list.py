@@ -1,4 +1,4 @@
-"""``list`` prints the catalog, and the README's table is what it prints."""
+"""``list`` prints the catalog, and the table of docs/models.md is what it prints."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from chainer_zoo import catalog
 from chainer_zoo import commands
 from chainer_zoo.report import listing
 
-README = pathlib.Path(__file__).parents[2] / 'README.md'
+PAGE = pathlib.Path(__file__).parents[2] / 'docs' / 'models.md'
 MARKS = '<!-- list:begin -->', '<!-- list:end -->'
 
 
@@ -19,12 +19,12 @@ def rows():
     return [listing.count(catalog.entry(name)) for name in catalog.names()]
 
 
-def test_the_readmes_table_is_the_generated_one(rows):
-    text = README.read_text(encoding='utf-8')
+def test_the_table_of_the_docs_is_the_generated_one(rows):
+    text = PAGE.read_text(encoding='utf-8')
     assert [text.count(mark) for mark in MARKS] == [1, 1]
     table = text.split(MARKS[0])[1].split(MARKS[1])[0].strip()
     assert table == listing.render(rows, 'markdown'), (
-        "README.md's table is not what the code gives: put the output of "
+        'the table of docs/models.md is not what the code gives: put the output of '
         "'python -m chainer_zoo list --markdown' between its two marks"
     )
 
