@@ -1,7 +1,7 @@
 """Random words by counting: Philox 4x64 with 10 rounds (Salmon et al., 2011), on CPU and GPU.
 
 A mask is never stored. It is a function of the seed, the number of the draw and the index of the
-element, so that whoever needs it again, on whatever device, computes it again:
+element. Whoever needs it again, on whatever device, computes it again:
 
 * Block b (from 0) of draw d under seed s is what Philox gives for the counter (b + 1, d, 0, 0),
   lowest word first, and the key (s, 0): four words of 64 bits. ``numpy.random.Philox`` is the
@@ -11,8 +11,12 @@ element, so that whoever needs it again, on whatever device, computes it again:
 * A lane drops its element where it lies below the threshold round(ratio * 2**32). Comparing
   integers leaves no rounding to differ between devices; the ratio is met to 2**-33.
 
-:data:`source` is the same in CUDA; a kernel computes one block and serves eight lanes with it.
+:data:`CUDA_SOURCE` is the same in CUDA; a kernel computes one block and serves eight lanes with it.
 """
+
+from __future__ import annotations
+
+from typing import Callable
 
 import numpy as np
 
@@ -21,10 +25,10 @@ from chainer_zoo import threads
 #: Lanes of 32 bits in one block.
 LANES = 8
 
-# Elements that the CPU handles at a time: the lanes and factors stay in the cache.
+# Elements that the CPU handles at a time, so that their lanes and factors stay in the cache.
 _CHUNK = 1 << 16
 
-source = """
+CUDA_SOURCE = """
 // One round: two 64 x 64 bit products mix the counter, the key enters by exclusive or.
 __device__ __forceinline__ void philox_round(
         unsigned long long (&c)[4], unsigned long long k0, unsigned long long k1) {
@@ -66,7 +70,7 @@ __device__ __forceinline__ unsigned int philox_lane(
 """
 
 
-def threshold(ratio):
+def threshold(ratio: float) -> int:
     """Return the lane value below which an element is dropped.
 
     Args:
@@ -78,7 +82,7 @@ def threshold(ratio):
     return int(round(ratio * 2.0**32))
 
 
-def words(key, block, count):
+def words(key: tuple[int, int], block: int, count: int) -> np.ndarray:
     """Return random words of a draw.
 
     Args:
@@ -94,7 +98,7 @@ def words(key, block, count):
     return np.random.Philox(counter=counter, key=np.array([seed, 0], np.uint64)).random_raw(count)
 
 
-def lanes(key, start, count):
+def lanes(key: tuple[int, int], start: int, count: int) -> np.ndarray:
     """Return lanes ``start`` to ``start + count - 1`` of a draw.
 
     Args:
@@ -110,7 +114,7 @@ def lanes(key, start, count):
     return found[skip : skip + count]
 
 
-def kept(lane, drop):
+def kept(lane: np.ndarray, drop: int) -> np.ndarray:
     """Return where elements are kept.
 
     Args:
@@ -125,7 +129,7 @@ def kept(lane, drop):
     return lane >= np.uint32(drop)
 
 
-def chunks(shape):
+def chunks(shape: tuple[int, ...]) -> list[tuple[slice, int]]:
     """Cut an array along its first axis into pieces that fit a cache.
 
     Args:
@@ -142,10 +146,10 @@ def chunks(shape):
     ]
 
 
-def for_chunks(shape, work):
-    """Call ``work(rows, start)`` for each of :func:`chunks`, in threads where that is worth it.
+def for_chunks(shape: tuple[int, ...], work: Callable[[slice, int], None]) -> None:
+    """Call ``work(rows, start)`` for each of :func:`chunks`, in threads where that pays.
 
-    What a piece gets depends on its elements' indices alone, so the threads change no result.
+    A mask depends only on the elements' indices, so threads do not change the result.
     """
     pieces = chunks(shape)
 

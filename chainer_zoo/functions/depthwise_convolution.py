@@ -147,7 +147,9 @@ class DepthwiseConvolutionGradW(function_node.FunctionNode):
         self.retain_inputs((0, 1))
         x, gy = inputs
         chunks = _Chunks(x.shape, self.ksize, self.pad)
-        gw = np.zeros((x.shape[1], self.ksize[0] * self.ksize[1], 1), _array.computed(x.dtype))
+        gw = np.zeros(
+            (x.shape[1], self.ksize[0] * self.ksize[1], 1), _array.computing_dtype(x.dtype)
+        )
         for b, c in chunks:
             columns = chunks.columns(x[b, c])
             # zeros where a position lies across an edge, so that it adds nothing

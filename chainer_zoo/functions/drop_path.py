@@ -1,9 +1,12 @@
 """Stochastic depth: residual branches that are dropped at random (Huang et al., 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import numpy as np
 from chainer import backend
 from chainer import function_node
+from chainer import Variable
 from chainer.backends import cuda
 from chainer.utils import type_check
 
@@ -15,7 +18,7 @@ from chainer_zoo.functions.shortcut import add_scaled
 from chainer_zoo.functions.shortcut import channel_slice
 from chainer_zoo.functions.shortcut import check_branch
 from chainer_zoo.functions.shortcut import check_stride
-from chainer_zoo.functions.shortcut import place_kernel
+from chainer_zoo.functions.shortcut import element_kernel
 from chainer_zoo.functions.shortcut import residual_add
 from chainer_zoo.functions.shortcut import shortcut
 from chainer_zoo.functions.shortcut import shortcut_grad
@@ -23,7 +26,7 @@ from chainer_zoo.functions.shortcut import strided
 
 
 class _ImageMask(function_node.FunctionNode):
-    """What drop-path for each image and its gradient share: which branches survive.
+    """What drop-path with a draw for each image and its gradient share: which branches survive.
 
     Image b and group g of G have lane b * G + g of one draw.
 
@@ -49,7 +52,7 @@ class _ImageMask(function_node.FunctionNode):
         kept = _philox.kept(lanes, _philox.threshold(1 - self.p)).reshape(-1, self.groups)
         split = h.shape[1] if self.split is None else self.split
         mask = np.repeat(kept, [split, h.shape[1] - split][: self.groups], axis=1)
-        return mask[:, :, None, None].astype(_array.computed(h.dtype))
+        return mask[:, :, None, None].astype(_array.computing_dtype(h.dtype))
 
     def mask_gpu(self, h):
         """Return 0 or 1 for each image and group, (B * G,); the kernels need no larger one."""
@@ -69,7 +72,7 @@ class _ImageMask(function_node.FunctionNode):
             }
             """,
             'image_mask',
-            preamble=_philox.source,
+            preamble=_philox.CUDA_SOURCE,
         )(
             self.key[0],
             self.key[1],
@@ -111,7 +114,7 @@ class DropPath(_ImageMask):
     def forward_gpu(self, inputs):
         h, x = inputs
         y = self._empty(h, x)
-        place_kernel(
+        element_kernel(
             'raw T h, raw T x, raw T mask, index groups, index split, index channels_h, '
             'index channels_x, index stride',
             'T y',
@@ -133,7 +136,7 @@ class DropPath(_ImageMask):
             """,
             'drop_path_fwd',
             (h, x, y),
-            _array.source,
+            _array.CUDA_SOURCE,
         )(
             h,
             x,
@@ -175,7 +178,7 @@ class MaskImages(_ImageMask):
     def forward_gpu(self, inputs):
         (h,) = inputs
         y = _array.empty(h)
-        place_kernel(
+        element_kernel(
             'raw T h, raw T mask, index groups, index split',
             'T y',
             """
@@ -187,7 +190,7 @@ class MaskImages(_ImageMask):
             """,
             'mask_images',
             (h, y),
-            _array.source,
+            _array.CUDA_SOURCE,
         )(h, self.mask_gpu(h), self.groups, self.split or 0, *y.shape[1:] + (y,))
         return (y,)
 
@@ -195,7 +198,7 @@ class MaskImages(_ImageMask):
         return MaskImages(self.p, self.split, self.key).apply(grad_outputs)
 
 
-def survives(p):
+def survives(p: float) -> bool:
     """Draw once for a whole batch whether a branch that survives with probability ``p`` does.
 
     A model that asks before it computes the branch saves the computation, and the parameters of a
@@ -214,7 +217,7 @@ def survives(p):
     return not noise.is_on() or p > noise.generator.uniform()
 
 
-def expected(p):
+def survival_scale(p: float) -> float:
     """Return the factor of a branch that survives with probability ``p``.
 
     Args:
@@ -226,11 +229,13 @@ def expected(p):
     return 1.0 if chainer.config.train else p
 
 
-def drop_path(h, x, p, stride=1, per_image=False):
+def drop_path(
+    h: Variable, x: Variable, p: float, stride: int = 1, per_image: bool = False
+) -> Variable:
     """Residual add whose branch ``h`` survives with probability ``p``, in one pass.
 
-    The whole batch shares one draw, or each image has its own. Where the branch is dropped the
-    shortcut goes on alone; the result's shape does not depend on the draw. In test mode the branch
+    The whole batch shares one draw, or each image has its own. Where the branch is dropped, only
+    the shortcut is left; the result's shape does not depend on the draw. In test mode the branch
     is multiplied by ``p``; in training mode without noise it is kept as it is. float16 is computed
     in float32.
 
@@ -250,7 +255,7 @@ def drop_path(h, x, p, stride=1, per_image=False):
     noise.check_probability('the survival probability', p)
     check_stride(stride)
     if not noise.is_on():
-        return residual_add(h, x, stride, expected(p))
+        return residual_add(h, x, stride, survival_scale(p))
     if per_image:
         (y,) = DropPath(p, None, stride, noise.generator.next_key()).apply((h, x))
         return y
@@ -259,7 +264,9 @@ def drop_path(h, x, p, stride=1, per_image=False):
     return shortcut(x, max(h.shape[1], x.shape[1]), stride)
 
 
-def separated_drop_path(h, x, p, split, stride=1, per_image=False):
+def separated_drop_path(
+    h: Variable, x: Variable, p: float, split: int, stride: int = 1, per_image: bool = False
+) -> Variable:
     """Residual add whose branch has two groups of channels that are dropped independently.
 
     As in PyramidNet with separated stochastic depth (Yamada et al., 2016): the first ``split``
@@ -287,7 +294,7 @@ def separated_drop_path(h, x, p, split, stride=1, per_image=False):
             f'the first group has {split} of {h.shape[1]} channels: give a number between'
         )
     if not noise.is_on():
-        return residual_add(h, x, stride, expected(p))
+        return residual_add(h, x, stride, survival_scale(p))
     if per_image:
         (y,) = DropPath(p, split, stride, noise.generator.next_key()).apply((h, x))
         return y

@@ -1,8 +1,11 @@
 """Dropout without a stored mask (Srivastava et al., 2014)."""
 
+from __future__ import annotations
+
 import chainer
 import numpy as np
 from chainer import function_node
+from chainer import Variable
 from chainer.backends import cuda
 from chainer.utils import type_check
 
@@ -33,17 +36,17 @@ class Dropout(function_node.FunctionNode):
     def forward_cpu(self, inputs):
         (x,) = inputs
         y = _array.empty(x)
-        computed = _array.computed(x.dtype)
+        dtype = _array.computing_dtype(x.dtype)
         drop = _philox.threshold(self.ratio)
-        scale = computed.type(1 / (1 - self.ratio))
+        scale = dtype.type(1 / (1 - self.ratio))
 
         def work(rows, start):
             lane = _philox.lanes(self.key, start, x[rows].size).reshape(x[rows].shape)
             keep = np.empty_like(x[rows], bool)  # in the memory order of x
             keep[...] = _philox.kept(lane, drop)
-            factor = keep.astype(computed)
+            factor = keep.astype(dtype)
             factor *= scale
-            np.multiply(x[rows], factor, out=y[rows], dtype=computed, casting='same_kind')
+            np.multiply(x[rows], factor, out=y[rows], dtype=dtype, casting='same_kind')
 
         _philox.for_chunks(x.shape, work)
         return (y,)
@@ -69,7 +72,7 @@ class Dropout(function_node.FunctionNode):
             }
             """,
             'dropout_counted',
-            preamble=_array.source + _philox.source,
+            preamble=_array.CUDA_SOURCE + _philox.CUDA_SOURCE,
         )(
             x,
             self.key[0],
@@ -86,7 +89,7 @@ class Dropout(function_node.FunctionNode):
         return Dropout(self.ratio, self.key).apply(grad_outputs)
 
 
-def dropout(x, ratio):
+def dropout(x: Variable, ratio: float) -> Variable:
     """Drop elements with probability ``ratio`` and scale the others by 1 / (1 - ratio).
 
     Without noise (test mode, or inside :func:`chainer_zoo.no_noise`) it returns ``x``. float16 is

@@ -1,13 +1,16 @@
-"""Where a model's randomness comes from: one generator, counted draws, masks that nobody stores.
+"""Where a model's randomness comes from: one generator, numbered draws, masks that are not stored.
 
 Each use of noise takes the next *draw number*. What it draws is a function of the seed, that number
-and the element's index (:mod:`chainer_zoo.functions._philox`), so backward computes a mask again
+and the element's index (:mod:`chainer_zoo.functions._philox`). So backward computes a mask again
 instead of keeping it, a run repeats exactly from its seed, and a snapshot needs two integers.
 """
+
+from __future__ import annotations
 
 import contextlib
 import operator
 import threading
+from collections.abc import Iterator
 
 import chainer
 
@@ -17,7 +20,7 @@ from chainer_zoo.functions import _philox
 chainer.global_config.chainer_zoo_noise = True
 
 
-def is_on(sample=False):
+def is_on(sample: bool = False) -> bool:
     """Return whether noise acts: in training mode, outside :func:`no_noise`.
 
     Args:
@@ -31,7 +34,7 @@ def is_on(sample=False):
 
 
 @contextlib.contextmanager
-def no_noise():
+def no_noise() -> Iterator[None]:
     """Switch off every noise source of a model in training mode, in this thread.
 
     Dropout, stochastic depth, swapout and drop-path then keep everything, unscaled.
@@ -40,8 +43,8 @@ def no_noise():
         yield
 
 
-def check_probability(name, value, below_one=False):
-    """Raise unless ``value`` is a probability.
+def check_probability(name: str, value: float, below_one: bool = False) -> None:
+    """Refuse what is not a probability.
 
     Args:
         name (str): what the caller's argument is called.
@@ -52,11 +55,8 @@ def check_probability(name, value, below_one=False):
         ~chainer_zoo.errors.UserError: if it is not.
     """
     if not 0 <= value <= 1 or (below_one and value == 1):
-        raise UserError(
-            '{} is {}: give a number from 0 to 1{}'.format(
-                name, value, ', less than 1' if below_one else ''
-            )
-        )
+        bound = ', less than 1' if below_one else ''
+        raise UserError(f'{name} is {value}: give a number from 0 to 1{bound}')
 
 
 class NoiseGenerator:
@@ -70,11 +70,11 @@ class NoiseGenerator:
         seed (int): in [0, 2**64).
     """
 
-    def __init__(self, seed=0):
+    def __init__(self, seed: int = 0) -> None:
         self._lock = threading.Lock()
         self.seed(seed)
 
-    def seed(self, seed):
+    def seed(self, seed: int) -> None:
         """Start again from ``seed``.
 
         Args:
@@ -85,7 +85,7 @@ class NoiseGenerator:
         """
         self.restore((seed, 0))
 
-    def next_key(self):
+    def next_key(self) -> tuple[int, int]:
         """Take the next draw number.
 
         Returns:
@@ -96,7 +96,7 @@ class NoiseGenerator:
             self._draw += 1
         return key
 
-    def uniform(self):
+    def uniform(self) -> float:
         """Take the next draw number for one number on the host.
 
         Returns:
@@ -105,12 +105,12 @@ class NoiseGenerator:
         (word,) = _philox.words(self.next_key(), 0, 1)
         return (int(word) >> 11) * 2.0**-53
 
-    def state(self):
+    def state(self) -> tuple[int, int]:
         """Return (seed, next draw number), for :meth:`restore`."""
         with self._lock:
             return self._seed, self._draw
 
-    def restore(self, state):
+    def restore(self, state: tuple[int, int]) -> None:
         """Go on from ``state``.
 
         Args:
@@ -128,7 +128,7 @@ class NoiseGenerator:
         with self._lock:
             self._seed, self._draw = seed, draw
 
-    def serialize(self, serializer):
+    def serialize(self, serializer: chainer.AbstractSerializer) -> None:
         """Write the state into a snapshot or read it from one.
 
         Args:

@@ -1,8 +1,11 @@
 """Shortcuts that skip pixels and append zero channels, without an array of zeros."""
 
+from __future__ import annotations
+
 import chainer
 import numpy as np
 from chainer import function_node
+from chainer import Variable
 from chainer.backends import cuda
 from chainer.utils import type_check
 
@@ -26,27 +29,28 @@ def strided(x, stride):
     return x if stride == 1 else x[:, :, ::stride, ::stride]
 
 
-def strided_size(size, stride):
+def strided_size(size: int, stride: int) -> int:
     """Return how many of ``size`` pixels :func:`strided` takes."""
     return -(-size // stride)
 
 
-def place_kernel(ins, out, operation, name, arrays, preamble=''):
+def element_kernel(ins, out, operation, name, arrays, preamble=''):
     """Return the kernel that computes element (image, channel, row, column) of its result.
 
     Args:
-        ins (str): its arguments, ahead of the result's channels, height and width.
+        ins (str): its arguments, which the result's channels, height and width follow.
         out (str): its result.
         operation (str): CUDA that sets the result, and may use ``I``, a type for indices.
         name (str): the kernel's name.
-        arrays (list of :ref:`ndarray`): what the kernel reaches, to choose ``I``.
+        arrays (sequence of :ref:`ndarray`): those that it indexes, to choose ``I``.
         preamble (str): CUDA put before the kernel.
     """
     index = _array.index_type(*arrays)
+    c_type = {'int32': 'int', 'int64': 'long long'}[index]
     return cuda.elementwise(
         ins.replace('index ', index + ' ') + f', {index} channels, {index} height, {index} width',
         out,
-        'typedef {} I;'.format({'int32': 'int', 'int64': 'long long'}[index]) + _PLACE + operation,
+        f'typedef {c_type} I;' + _PLACE + operation,
         name,
         preamble=preamble,
     )
@@ -84,7 +88,7 @@ class Shortcut(function_node.FunctionNode):
     def forward_gpu(self, inputs):
         (x,) = inputs
         y = self._empty(x)
-        place_kernel(
+        element_kernel(
             'raw T x, index channels_x, index stride',
             'T y',
             """
@@ -132,7 +136,7 @@ class ShortcutGrad(function_node.FunctionNode):
     def forward_gpu(self, inputs):
         (gy,) = inputs
         gx = _array.empty(gy, self.in_shape)
-        place_kernel(
+        element_kernel(
             'raw T gy, index stride',
             'T gx',
             """
@@ -184,7 +188,7 @@ class ResidualAdd(function_node.FunctionNode):
     def forward_gpu(self, inputs):
         h, x = inputs
         y = self._empty(h, x)
-        place_kernel(
+        element_kernel(
             'raw T h, raw T x, float64 scale, index offset, index channels_h, index channels_x, '
             'index stride',
             'T y',
@@ -205,7 +209,7 @@ class ResidualAdd(function_node.FunctionNode):
             """,
             'residual_add_fwd',
             (h, x, y),
-            _array.source,
+            _array.CUDA_SOURCE,
         )(h, x, self.scale, self.offset, h.shape[1], x.shape[1], self.stride, *y.shape[1:] + (y,))
         return (y,)
 
@@ -241,7 +245,7 @@ def add_scaled(y, h, x, scale, offset):
         offset (int): the channel of y where h begins.
     """
     end = offset + h.shape[1]
-    computed = _array.computed(h.dtype)
+    dtype = _array.computing_dtype(h.dtype)
     shared = max(offset, min(x.shape[1], end))  # channels offset to shared have both terms
     y[:, : min(offset, x.shape[1])] = x[:, :offset]
     y[:, x.shape[1] : offset] = 0
@@ -251,19 +255,19 @@ def add_scaled(y, h, x, scale, offset):
         y[:, shared:end] = h[:, shared - offset :]
         return
     # In place, unless the product needs more digits than y has.
-    branch = y[:, offset:end] if y.dtype == computed else np.empty_like(h, computed)
-    np.multiply(h, np.asarray(scale, computed), out=branch, dtype=computed)
+    branch = y[:, offset:end] if y.dtype == dtype else np.empty_like(h, dtype)
+    np.multiply(h, np.asarray(scale, dtype), out=branch, dtype=dtype)
     branch[:, : shared - offset] += x[:, offset:shared]
     if branch.dtype != y.dtype:
         y[:, offset:end] = branch
 
 
-def channel_slice(x, start, stop):
+def channel_slice(x: Variable, start: int, stop: int) -> Variable:
     """Return channels ``start`` to ``stop - 1`` of a Variable, itself where these are all."""
     return x if (start, stop) == (0, x.shape[1]) else x[:, start:stop]
 
 
-def shortcut_grad(gy, in_shape, stride):
+def shortcut_grad(gy: Variable, in_shape: tuple[int, ...], stride: int) -> Variable:
     """Return the gradient for a shortcut's input of shape ``in_shape``; a view for stride 1."""
     if stride == 1:
         return channel_slice(gy, 0, in_shape[1])
@@ -271,13 +275,13 @@ def shortcut_grad(gy, in_shape, stride):
     return gx
 
 
-def check_stride(stride):
+def check_stride(stride: int) -> None:
     """Raise :class:`~chainer_zoo.errors.UserError` unless ``stride`` is a whole number from 1."""
     if stride < 1 or stride != int(stride):
         raise UserError(f'the stride is {stride}: give a whole number from 1')
 
 
-def shortcut(x, channels, stride=1):
+def shortcut(x: Variable, channels: int, stride: int = 1) -> Variable:
     """Take every ``stride``-th pixel, then append zero channels.
 
     The pixels are those of an average pooling of size 1 (He et al., 2015, option A).
@@ -301,10 +305,12 @@ def shortcut(x, channels, stride=1):
     return y
 
 
-def residual_add(h, x, stride=1, scale=1.0, offset=0):
+def residual_add(
+    h: Variable, x: Variable, stride: int = 1, scale: float = 1.0, offset: int = 0
+) -> Variable:
     """Add a residual branch to its shortcut in one pass: scale * h + shortcut(x).
 
-    Channels that only one of them has are taken from that one; there is no array of zeros.
+    Channels that only one of them has are taken from that one. No array of zeros is made.
     float16 is computed in float32.
 
     Args:

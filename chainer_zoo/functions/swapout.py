@@ -1,8 +1,11 @@
 """Swapout (Singh, Hoiem and Forsyth, 2016) without stored masks."""
 
+from __future__ import annotations
+
 import chainer
 import numpy as np
 from chainer import function_node
+from chainer import Variable
 from chainer.backends import cuda
 from chainer.utils import type_check
 
@@ -51,15 +54,15 @@ class _Masked(function_node.FunctionNode):
 
     def with_masks(self, array, work):
         """Call ``work(rows, mask of x, mask of f)`` for pieces of a NumPy array, masks scaled."""
-        computed = _array.computed(array.dtype)
+        dtype = _array.computing_dtype(array.dtype)
 
         def draw(rows, start):
             shape = array[rows].shape
             lanes = _philox.lanes(self.key, 2 * start, 2 * array[rows].size)
             pair = []
             for k, theta in enumerate(self.thetas):
-                mask = _philox.kept(lanes[k::2], _philox.threshold(theta)).astype(computed)
-                mask *= computed.type(1 / (1 - theta))
+                mask = _philox.kept(lanes[k::2], _philox.threshold(theta)).astype(dtype)
+                mask *= dtype.type(1 / (1 - theta))
                 pair.append(mask.reshape(shape))
             work(rows, *pair)
 
@@ -88,12 +91,12 @@ class Swapout(_Masked):
     def forward_cpu(self, inputs):
         x, f = inputs
         y = _array.empty(f)
-        computed = _array.computed(x.dtype)
+        dtype = _array.computing_dtype(x.dtype)
 
         def work(rows, mask1, mask2):
             np.multiply(x[rows], mask1, out=mask1)
             np.multiply(f[rows], mask2, out=mask2)
-            np.add(mask1, mask2, out=y[rows], dtype=computed, casting='same_kind')
+            np.add(mask1, mask2, out=y[rows], dtype=dtype, casting='same_kind')
 
         self.with_masks(y, work)
         return (y,)
@@ -109,7 +112,7 @@ class Swapout(_Masked):
                 'times(static_cast<C>(f[e]), m2)));'
             ),
             'swapout_fwd',
-            preamble=_array.source + _philox.source,
+            preamble=_array.CUDA_SOURCE + _philox.CUDA_SOURCE,
         )(x, f, *self.kernel_arguments(y.size) + (y,), size=-(-y.size // _ELEMENTS))
         return (y,)
 
@@ -128,11 +131,11 @@ class SwapoutGrad(_Masked):
     def forward_cpu(self, inputs):
         (gy,) = inputs
         gx, gf = _array.empty(gy), _array.empty(gy)
-        computed = _array.computed(gy.dtype)
+        dtype = _array.computing_dtype(gy.dtype)
 
         def work(rows, mask1, mask2):
-            np.multiply(gy[rows], mask1, out=gx[rows], dtype=computed, casting='same_kind')
-            np.multiply(gy[rows], mask2, out=gf[rows], dtype=computed, casting='same_kind')
+            np.multiply(gy[rows], mask1, out=gx[rows], dtype=dtype, casting='same_kind')
+            np.multiply(gy[rows], mask2, out=gf[rows], dtype=dtype, casting='same_kind')
 
         self.with_masks(gy, work)
         return gx, gf
@@ -149,7 +152,7 @@ class SwapoutGrad(_Masked):
                 'gf[e] = static_cast<T>(times(g, m2));'
             ),
             'swapout_bwd',
-            preamble=_array.source + _philox.source,
+            preamble=_array.CUDA_SOURCE + _philox.CUDA_SOURCE,
         )(gy, *self.kernel_arguments(gy.size) + (gx, gf), size=-(-gy.size // _ELEMENTS))
         return gx, gf
 
@@ -163,11 +166,13 @@ class SwapoutGrad(_Masked):
         return Swapout(theta1, theta2, self.key).apply((ggx, ggf))
 
 
-def swapout(x, f, theta1, theta2, sample=False):
-    """Y = m1 x / (1 - theta1) + m2 f / (1 - theta2), each element with masks of its own.
+def swapout(
+    x: Variable, f: Variable, theta1: float, theta2: float, sample: bool = False
+) -> Variable:
+    """Return m1 x / (1 - theta1) + m2 f / (1 - theta2), with masks m1 and m2 for each element.
 
-    So every element is one of 0, x, f and x + f at random (section 3 of the paper), scaled as
-    dropout is. Without noise (test mode without ``sample``, or inside
+    So each element is 0, x, f or x + f at random (section 3 of the paper), scaled as in
+    dropout. Without noise (test mode without ``sample``, or inside
     :func:`chainer_zoo.no_noise`) it is x + f. float16 is computed in float32.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainer import Variable
 
-from chainer_zoo.functions import expected
+from chainer_zoo.functions import survival_scale
 from chainer_zoo.functions import shortcut
 from chainer_zoo.functions import survives
 
@@ -36,4 +36,4 @@ class WithStochasticDepth:
         if not survives(self.p):
             # as the original: unchanged even where the block would change size and channels
             return x
-        return super().forward(shortcut(x, self.in_channels), expected(self.p))
+        return super().forward(shortcut(x, self.in_channels), survival_scale(self.p))

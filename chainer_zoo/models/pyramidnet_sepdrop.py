@@ -4,7 +4,7 @@ import chainer
 import chainer.functions as F
 
 from chainer_zoo.errors import UserError
-from chainer_zoo.functions import expected
+from chainer_zoo.functions import survival_scale
 from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import shortcut
 from chainer_zoo.functions import survives
@@ -76,7 +76,7 @@ class SeparatedBlock(chainer.Chain):
             h.append(self.bn3(_convolve(self.conv2, hidden, channels)))
         if added:
             h.append(self.bn3_expansion(_convolve(self.conv2_expansion, hidden, channels)))
-        return residual_add(F.concat(h), x, self.stride, expected(self.p), channels.start)
+        return residual_add(F.concat(h), x, self.stride, survival_scale(self.p), channels.start)
 
 
 def _convolve(conv, x, channels):

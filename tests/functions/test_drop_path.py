@@ -9,10 +9,10 @@ import chainer_zoo
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import _philox
 from chainer_zoo.functions import drop_path
-from chainer_zoo.functions import expected
 from chainer_zoo.functions import noise
 from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import separated_drop_path
+from chainer_zoo.functions import survival_scale
 from chainer_zoo.functions import survives
 from chainer_zoo.functions.drop_path import DropPath
 from chainer_zoo.functions.drop_path import MaskImages
@@ -141,11 +141,11 @@ def test_at_test_the_branch_counts_p_and_without_noise_one(function, per_image):
 
 
 def test_expected_factor():
-    assert expected(0.3) == 1.0
+    assert survival_scale(0.3) == 1.0
     with chainer_zoo.no_noise():
-        assert expected(0.3) == 1.0
+        assert survival_scale(0.3) == 1.0
     with chainer.using_config('train', False):
-        assert expected(0.3) == 0.3
+        assert survival_scale(0.3) == 0.3
 
 
 def test_a_branch_dropped_for_the_batch_gets_no_gradient(monkeypatch):

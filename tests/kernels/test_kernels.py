@@ -100,9 +100,9 @@ def test_a_wrong_kernel_would_be_seen(on_cpu, monkeypatch):
     """One changed constant of the generator changes the masks."""
     from chainer_zoo.functions import _philox
 
-    wrong = _philox.source.replace('0xD2E7470EE14C6C93', '0xD2E7470EE14C6C91')
-    assert wrong != _philox.source
-    monkeypatch.setattr(_philox, 'source', wrong)
+    wrong = _philox.CUDA_SOURCE.replace('0xD2E7470EE14C6C93', '0xD2E7470EE14C6C91')
+    assert wrong != _philox.CUDA_SOURCE
+    monkeypatch.setattr(_philox, 'CUDA_SOURCE', wrong)
     arrays = function_cases.inputs([(1000,)], 'float32')
     with pytest.raises(AssertionError):
         function_cases.assert_same_bits(*both(lambda: Dropout(0.3, function_cases.KEY), arrays))
