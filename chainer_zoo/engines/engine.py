@@ -5,6 +5,7 @@ import contextlib
 
 import chainer
 
+from chainer_zoo.engines.stages import NO_STAGES
 from chainer_zoo.errors import UserError
 
 
@@ -14,10 +15,12 @@ class Engine(abc.ABC):
     Attributes:
         name: what it is called.
         ndarray: the class of the arrays that it computes with.
+        stages: what it computes of a sequence in one function node.
     """
 
     name: str
     ndarray: type
+    stages = NO_STAGES
     _key: str  # of chainer.config, where it is switched for each thread
 
     @abc.abstractmethod

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
-from typing import Callable
 
 import chainer
 import chainer.functions as F
 from chainer import Variable
 
-from chainer_zoo import engines
+from chainer_zoo.sequence import evaluation
+from chainer_zoo.sequence import node
+from chainer_zoo.sequence import plan
+from chainer_zoo.sequence.plan import Step
 from chainer_zoo.sequence.steps import Join
 from chainer_zoo.sequence.steps import Skip
 
-__all__ = ['Join', 'SequentialChain', 'Skip', 'bn_relu', 'grow', 'in_parallel', 'in_sequence']
-
-#: A step of a sequence: a link or any other function of one variable.
-Step = Callable[[Variable], Variable]
+__all__ = [
+    'Join',
+    'SequentialChain',
+    'Skip',
+    'Step',
+    'bn_relu',
+    'grow',
+    'in_parallel',
+    'in_sequence',
+]
 
 
 class SequentialChain(chainer.Chain):
@@ -62,48 +70,37 @@ def in_sequence(x: Variable, *steps: Step) -> Variable:
     return _compute(chainer.as_variable(x), list(_flat(steps)))
 
 
-def _compute(x: Variable, steps: list[Step]) -> Variable:
-    if engines.CPU.is_enabled():
-        from chainer_zoo.engines.cpu import sequence
-
-        return sequence.run(x, steps)
-    for step in steps:
-        x = step(x)
-    return x
-
-
 def _flat(steps: Iterable[Step]) -> Iterator[Step]:
     """Yield the steps, with those of a :class:`SequentialChain` in its place."""
     for step in steps:
-        if _is_plain(step, SequentialChain):
+        if plan.has_forward_of(step, SequentialChain):
             yield from _flat(step.sequence)
         else:
             yield step
 
 
-def _is_plain(step: Step, kind: type[chainer.Link]) -> bool:
-    """Return whether calling a step is running the ``forward`` of a class of links, and no more.
-
-    It is more where a hook waits for the call, or where a subclass has a ``forward`` of its own.
-    """
-    return (
-        isinstance(step, kind)
-        and type(step).__call__ is chainer.Link.__call__
-        and getattr(step.forward, '__func__', None) is kind.forward
-        and not has_hooks(step)
-    )
-
-
-def has_hooks(link):
-    """Return whether a hook waits for the call of a link (chainer.Link)."""
-    return bool(link._n_local_link_hooks or chainer._get_link_hooks())
+def _compute(x: Variable, steps: list[Step]) -> Variable:
+    """Compute steps of which none is a sequence itself."""
+    done = 0
+    while done < len(steps):
+        planned = plan.plan(plan.offered_for(x), x.shape, steps[done:])
+        if not planned.stages:
+            x = steps[done](x)
+            done += 1
+        elif chainer.config.train:
+            x = node.apply(x, planned.stages)
+        else:
+            y = evaluation.evaluate(planned, x.array)
+            x = Variable(y, requires_grad=x.requires_grad)
+        done += planned.taken
+    return x
 
 
 def in_parallel(*branches: tuple) -> Variable:
     """Compute several sequences and concatenate the channels of their results.
 
-    That is ``F.concat`` of :func:`in_sequence` of each branch. Where no gradient is wanted, the CPU
-    engine lets each branch write its channels where they belong, if its last step can.
+    That is ``F.concat`` of :func:`in_sequence` of each branch. In an evaluation the CPU engine lets
+    each branch write its channels where they belong, if its last step can.
 
     Args:
         *branches (tuple): the input of a sequence, float (B, C, H, W), and its steps.
@@ -111,19 +108,18 @@ def in_parallel(*branches: tuple) -> Variable:
     Returns:
         :class:`~chainer.Variable`: float (B, sum of all results' channels, H, W).
     """
-    flat = [(chainer.as_variable(x), *_flat(steps)) for x, *steps in branches]
-    if engines.CPU.is_enabled():
-        from chainer_zoo.engines.cpu import sequence
-
-        return sequence.run_in_parallel(flat)
-    return F.concat([_compute(x, steps) for x, *steps in flat])
+    flat = [(chainer.as_variable(x), list(_flat(steps))) for x, *steps in branches]
+    y = evaluation.in_parallel(flat) if evaluation.is_on() else None
+    if y is None:
+        y = F.concat([_compute(x, steps) for x, steps in flat])
+    return y
 
 
 def grow(x: Variable, *layers: Step) -> Variable:
     """Let each layer see ``x`` and the results of all layers before it.
 
-    Figure 1 of Huang et al. 2016, Densely Connected Convolutional Networks. Where no gradient is
-    wanted, the CPU engine makes one array, to which each layer adds its channels.
+    Figure 1 of Huang et al. 2016, Densely Connected Convolutional Networks. In an evaluation the
+    CPU engine makes one array, to which each layer adds its channels.
 
     Args:
         x (:class:`~chainer.Variable` or :ref:`ndarray`): float (B, C, H, W).
@@ -134,13 +130,13 @@ def grow(x: Variable, *layers: Step) -> Variable:
         results of the layers, in this order.
     """
     x = chainer.as_variable(x)
-    if engines.CPU.is_enabled():
-        from chainer_zoo.engines.cpu import sequence
-
-        return sequence.grow(x, [tuple(_flat([layer])) for layer in layers])
-    for layer in layers:
-        x = in_sequence(x, layer, Join(x))
-    return x
+    flat = [list(_flat([layer])) for layer in layers]
+    y = evaluation.grow(x, flat) if evaluation.is_on() else None
+    if y is None:
+        y = x
+        for steps in flat:
+            y = _compute(y, [*steps, Join(y)])
+    return y
 
 
 def bn_relu(x: Variable, bn: chainer.Link) -> Variable:

@@ -14,6 +14,7 @@ import numpy as np
 
 from chainer_zoo.engines.cpu import memory
 from chainer_zoo.engines.cpu import primitive
+from chainer_zoo.engines.cpu.stages import OneDNNStages
 from chainer_zoo.engines.engine import Engine
 
 
@@ -22,6 +23,7 @@ class OneDNN(Engine):
 
     name = 'oneDNN'
     ndarray = np.ndarray
+    stages = OneDNNStages()
     _key = 'chainer_zoo_cpu_engine'
 
     @functools.cache
