@@ -1,7 +1,10 @@
 """The residual block of two 3x3 convolutions with ReLU after the sum."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
@@ -22,7 +25,7 @@ class BasicBlock(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, out_channels, stride=1):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
         with self.init_scope():
@@ -32,7 +35,7 @@ class BasicBlock(chainer.Chain):
             self.conv2 = Convolution2D(out_channels, out_channels, 3, stride, 1)
             self.bn2 = BatchNormalization(out_channels)
 
-    def forward(self, x, scale=1.0):
+    def forward(self, x: Variable, scale: float = 1.0) -> Variable:
         """Return the block's output.
 
         Args:

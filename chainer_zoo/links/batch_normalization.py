@@ -1,5 +1,7 @@
 """Batch normalization as Chainer 1 starts it."""
 
+from __future__ import annotations
+
 import chainer.links as L
 
 
@@ -14,7 +16,7 @@ class BatchNormalization(L.BatchNormalization):
     Input and output: float (B, C, H, W) or (B, C).
     """
 
-    def __init__(self, size):
+    def __init__(self, size: int) -> None:
         super().__init__(
             size,
             decay=0.9,

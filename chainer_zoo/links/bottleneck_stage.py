@@ -1,6 +1,9 @@
 """A stage of pre-activated bottlenecks."""
 
+from __future__ import annotations
+
 import chainer
+from chainer import Variable
 
 from chainer_zoo.functions import shortcut
 from chainer_zoo.links.batch_normalization import BatchNormalization
@@ -21,7 +24,7 @@ class BottleneckStage(chainer.Chain):
         blocks (int): number of bottlenecks, counted from 1.
     """
 
-    def __init__(self, in_channels, width, stride, blocks):
+    def __init__(self, in_channels: int, width: int, stride: int, blocks: int) -> None:
         super().__init__()
         self.out_channels = 4 * width
         self.stride = stride
@@ -43,7 +46,7 @@ class BottleneckStage(chainer.Chain):
                 setattr(self, f'bn_relu_conv2_{i}', BNReLUConv(width, width, 3, 1, 1))
                 setattr(self, f'bn_relu_conv3_{i}', BNReLUConv(width, self.out_channels, 1, 1, 0))
 
-    def branch(self, i):
+    def branch(self, i: int) -> list[chainer.Link]:
         """Return the three layers of bottleneck ``i``, steps of a sequence.
 
         Their result is float (B, 4 * width, H, W), strided if ``i`` is 1.
@@ -53,7 +56,7 @@ class BottleneckStage(chainer.Chain):
         """
         return [self[f'bn_relu_conv{layer}_{i}'] for layer in (1, 2, 3)]
 
-    def skip(self, x, i):
+    def skip(self, x: Variable, i: int) -> Variable:
         """Return what the shortcut of bottleneck ``i`` (from 1) makes of its input.
 
         Args:

@@ -1,6 +1,13 @@
 """Blocks one after the other."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import chainer
+
 from chainer_zoo.sequence import SequentialChain
+from chainer_zoo.sequence import Step
 
 
 class ChainedBlocks(SequentialChain):
@@ -11,7 +18,7 @@ class ChainedBlocks(SequentialChain):
         prefix (str): what the children's names start with.
     """
 
-    def __init__(self, blocks, prefix='block'):
+    def __init__(self, blocks: Iterable[chainer.Link], prefix: str = 'block') -> None:
         super().__init__()
         self._names = []
         for i, block in enumerate(blocks):
@@ -19,5 +26,5 @@ class ChainedBlocks(SequentialChain):
             self.add_link(self._names[-1], block)
 
     @property
-    def sequence(self):
+    def sequence(self) -> tuple[Step, ...]:
         return tuple([self[name] for name in self._names])

@@ -1,5 +1,7 @@
 """Convolution and linear layer with the article's initialization."""
 
+from __future__ import annotations
+
 import chainer.links as L
 
 from chainer_zoo.initializers import HeOrthogonal
@@ -19,7 +21,15 @@ class Convolution2D(L.Convolution2D):
     Other options are Chainer's. Biases start at 0.
     """
 
-    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0, **kwargs):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        ksize: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        pad: int | tuple[int, int] = 0,
+        **kwargs,
+    ) -> None:
         kwargs.setdefault('initialW', HeOrthogonal())
         if is_outline((out_channels, in_channels // kwargs.get('groups', 1), *_pair(ksize))):
             in_channels = None  # Chainer leaves W without an array then
@@ -29,7 +39,7 @@ class Convolution2D(L.Convolution2D):
 class Linear(L.Linear):
     """Chainer's linear layer that starts with :class:`~chainer_zoo.initializers.HeOrthogonal`."""
 
-    def __init__(self, in_size, out_size, **kwargs):
+    def __init__(self, in_size: int, out_size: int, **kwargs) -> None:
         kwargs.setdefault('initialW', HeOrthogonal())
         if is_outline((out_size, in_size)):
             in_size = None

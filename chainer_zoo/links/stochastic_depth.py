@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chainer import Variable
 
-from chainer_zoo.functions import survival_scale
 from chainer_zoo.functions import shortcut
+from chainer_zoo.functions import survival_scale
 from chainer_zoo.functions import survives
 
 

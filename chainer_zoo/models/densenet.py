@@ -1,7 +1,10 @@
 """Densely Connected Convolutional Networks (Huang et al. 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
@@ -23,7 +26,7 @@ class DenseBlock(chainer.Chain):
     W), the input's channels first.
     """
 
-    def __init__(self, in_channels, layers, growth_rate):
+    def __init__(self, in_channels: int, layers: int, growth_rate: int) -> None:
         super().__init__()
         self.layers = layers
         with self.init_scope():
@@ -34,7 +37,7 @@ class DenseBlock(chainer.Chain):
                     BNReLUConv(in_channels + (i - 1) * growth_rate, growth_rate, 3, 1, 1),
                 )
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return grow(x, *[self[f'bn_relu_conv{i}'] for i in range(1, self.layers + 1)])
 
 
@@ -47,12 +50,12 @@ class Transition(chainer.Chain):
     Input: float (B, channels, H, W). Output: float (B, channels, H / 2, W / 2).
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         with self.init_scope():
             self.bn_relu_conv = BNReLUConv(channels, channels, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return F.average_pooling_2d(self.bn_relu_conv(x), 2, 2, 0)
 
 
@@ -74,7 +77,7 @@ class DenseNet(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10, depth=40, growth_rate=12):
+    def __init__(self, n_class: int = 10, depth: int = 40, growth_rate: int = 12) -> None:
         super().__init__()
         layers = (depth - 2) // 3
         channels = 16
@@ -88,7 +91,7 @@ class DenseNet(chainer.Chain):
             self.bn1 = BatchNormalization(channels)
             self.fc1 = Linear(channels, n_class)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 16, 32, 32)
         h = self.trans1(self.dense1(h))  # (B, 160, 16, 16)
         h = self.trans2(self.dense2(h))  # (B, 304, 8, 8)

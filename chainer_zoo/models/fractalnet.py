@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.functions import noise
@@ -29,7 +30,7 @@ class AlivePaths(NamedTuple):
 LAYER = AlivePaths(True, None)
 
 
-def whole(columns):
+def whole(columns: int) -> AlivePaths:
     """Return the paths through a fractal of which nothing is dropped.
 
     Args:
@@ -41,7 +42,7 @@ def whole(columns):
     return LAYER if columns == 1 else AlivePaths(True, (whole(columns - 1),) * 2)
 
 
-def single_column(columns, column):
+def single_column(columns: int, column: int) -> AlivePaths:
     """Return the paths of which one column is left: global drop-path.
 
     Args:
@@ -56,7 +57,7 @@ def single_column(columns, column):
     return AlivePaths(False, (single_column(columns - 1, column - 1),) * 2)
 
 
-def local_drop_path(columns, ratio):
+def local_drop_path(columns: int, ratio: float) -> AlivePaths:
     """Draw which inputs of all joins are dropped, each for itself: local drop-path.
 
     A half without any path takes the other half of its input along, and a fractal without any path
@@ -85,7 +86,7 @@ def _draw(columns, ratio):
     return AlivePaths(short, halves if long else None) if long or short else None
 
 
-def drop_path(columns, global_ratio=0.5, local_ratio=0.15):
+def drop_path(columns: int, global_ratio: float = 0.5, local_ratio: float = 0.15) -> AlivePaths:
     """Draw the paths of a fractal that are alive in this batch: section 3 of the paper.
 
     Args:
@@ -114,13 +115,13 @@ class FractalLayer(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H, W).
     """
 
-    def __init__(self, in_channels, out_channels, dropout_ratio):
+    def __init__(self, in_channels: int, out_channels: int, dropout_ratio: float) -> None:
         super().__init__()
         self.dropout_ratio = dropout_ratio
         with self.init_scope():
             self.conv_bn_relu = ConvBNReLU(in_channels, out_channels, 3, 1, 1)
 
-    def forward(self, x, paths):
+    def forward(self, x: Variable, paths: AlivePaths) -> Variable:
         return self.conv_bn_relu(dropout(x, self.dropout_ratio))
 
 
@@ -137,7 +138,9 @@ class Fractal(chainer.Chain):
     Output: float (B, out_channels, H, W), the mean of the join's inputs.
     """
 
-    def __init__(self, columns, in_channels, out_channels, dropout_ratio):
+    def __init__(
+        self, columns: int, in_channels: int, out_channels: int, dropout_ratio: float
+    ) -> None:
         super().__init__()
         self.halves = f'f{columns}_1', f'f{columns}_2'
         with self.init_scope():
@@ -145,7 +148,7 @@ class Fractal(chainer.Chain):
             for half, channels in zip(self.halves, (in_channels, out_channels)):
                 setattr(self, half, fractal(columns - 1, channels, out_channels, dropout_ratio))
 
-    def forward(self, x, paths):
+    def forward(self, x: Variable, paths: AlivePaths) -> Variable:
         if paths.long is None:
             return self.f1(x, LAYER)
         h = x
@@ -155,7 +158,9 @@ class Fractal(chainer.Chain):
         return (self.f1(x, LAYER) + h) / 2 if paths.short else h
 
 
-def fractal(columns, in_channels, out_channels, dropout_ratio):
+def fractal(
+    columns: int, in_channels: int, out_channels: int, dropout_ratio: float
+) -> chainer.Chain:
     """Return a fractal of ``columns`` columns: a :class:`Fractal`, or one layer for one column."""
     if columns == 1:
         return FractalLayer(in_channels, out_channels, dropout_ratio)
@@ -168,13 +173,15 @@ class FractalBlock(chainer.Chain):
     Args: as :class:`Fractal`.
     """
 
-    def __init__(self, columns, in_channels, out_channels, dropout_ratio):
+    def __init__(
+        self, columns: int, in_channels: int, out_channels: int, dropout_ratio: float
+    ) -> None:
         super().__init__()
         self.columns = columns
         with self.init_scope():
             self.block = fractal(columns, in_channels, out_channels, dropout_ratio)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return self.block(x, drop_path(self.columns))
 
 
@@ -202,7 +209,7 @@ class FractalNet(chainer.Chain):
     WIDTHS = (64, 128, 256, 512, 512)
     DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
-    def __init__(self, n_class=10):
+    def __init__(self, n_class: int = 10) -> None:
         super().__init__()
         channels = 3
         with self.init_scope():
@@ -213,7 +220,7 @@ class FractalNet(chainer.Chain):
                 channels = width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = x
         for i in range(1, len(self.WIDTHS) + 1):
             h = self[f'fractal_block{i}'](h)

@@ -1,7 +1,10 @@
 """Going deeper with convolutions (Szegedy et al. 2014)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import dropout
@@ -23,7 +26,16 @@ class Inception(chainer.Chain):
     Output: float (B, conv1x1 + conv3x3 + conv5x5 + pool_proj, H, W), in that order.
     """
 
-    def __init__(self, in_channels, conv1x1, reduce3x3, conv3x3, reduce5x5, conv5x5, pool_proj):
+    def __init__(
+        self,
+        in_channels: int,
+        conv1x1: int,
+        reduce3x3: int,
+        conv3x3: int,
+        reduce5x5: int,
+        conv5x5: int,
+        pool_proj: int,
+    ) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1x1 = Convolution2D(in_channels, conv1x1, 1)
@@ -33,7 +45,7 @@ class Inception(chainer.Chain):
             self.conv5x5 = Convolution2D(reduce5x5, conv5x5, 5, 1, 2)
             self.pool_proj = Convolution2D(in_channels, pool_proj, 1)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = in_parallel(
             (x, self.conv1x1),
             (x, self.reduce3x3, F.relu, self.conv3x3),
@@ -53,14 +65,14 @@ class AuxiliaryClassifier(chainer.Chain):
     Input: float (B, in_channels, H, W), 14 to 16 pixels a side. Output: float (B, n_class).
     """
 
-    def __init__(self, in_channels, n_class):
+    def __init__(self, in_channels: int, n_class: int) -> None:
         super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, 128, 1)
             self.fc = Linear(128 * 4 * 4, 1024)
             self.linear = Linear(1024, n_class)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = F.average_pooling_2d(x, 5, 3)
         if h.shape[2:] != (4, 4):
             raise UserError(
@@ -95,7 +107,7 @@ class GoogLeNet(chainer.Chain):
     #: Weight of an auxiliary classifier's loss, section 5 of the paper.
     auxiliary_weight = 0.3
 
-    def __init__(self, n_class=10, auxiliary=False):
+    def __init__(self, n_class: int = 10, auxiliary: bool = False) -> None:
         super().__init__()
         self.auxiliary = auxiliary
         with self.init_scope():
@@ -116,10 +128,10 @@ class GoogLeNet(chainer.Chain):
                 self.auxiliary4a = AuxiliaryClassifier(512, n_class)
                 self.auxiliary4d = AuxiliaryClassifier(528, n_class)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return self._logits(x)[0]
 
-    def loss(self, x, t):
+    def loss(self, x: Variable, t: Variable) -> Variable:
         """Return the loss that training makes small.
 
         Args:

@@ -1,7 +1,12 @@
 """Batch Normalization: Accelerating Deep Network Training (Ioffe et al. 2015)."""
 
+from __future__ import annotations
+
+from typing import Callable
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import ConvBNReLU
@@ -28,16 +33,16 @@ class Inception(chainer.Chain):
 
     def __init__(
         self,
-        in_channels,
-        conv1x1,
-        reduce3x3,
-        conv3x3,
-        reduce5x5,
-        conv5x5,
-        pool_proj,
-        pool=F.average_pooling_2d,
-        stride=1,
-    ):
+        in_channels: int,
+        conv1x1: int,
+        reduce3x3: int,
+        conv3x3: int,
+        reduce5x5: int,
+        conv5x5: int,
+        pool_proj: int,
+        pool: Callable[..., Variable] = F.average_pooling_2d,
+        stride: int = 1,
+    ) -> None:
         super().__init__()
         self.pool = pool
         self.stride = stride
@@ -51,7 +56,7 @@ class Inception(chainer.Chain):
                 self.conv1x1 = ConvBNReLU(in_channels, conv1x1, 1, 1, 0)
                 self.pool_proj = ConvBNReLU(in_channels, pool_proj, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         single = (x, self.reduce3x3, self.conv3x3)
         double = (x, self.reduce5x5, self.conv5x5_1, self.conv5x5_2)
         pooled = self.pool(x, 3, self.stride, 1)
@@ -81,7 +86,7 @@ class GoogLeNetV2(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10):
+    def __init__(self, n_class: int = 10) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1 = BNReLUConv(3, 64, 7, 2, 3)
@@ -100,7 +105,7 @@ class GoogLeNetV2(chainer.Chain):
             self.inception5b = Inception(1024, 352, 192, 320, 192, 224, 128, F.max_pooling_2d)
             self.linear = Linear(1024, n_class)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         # as the original: BN and ReLU act on the images, and none stands before each pool
         h = self.conv1(x)  # (B, 64, 112, 112)
         h = F.max_pooling_2d(h, 3, 2, 1)  # (B, 64, 57, 57)

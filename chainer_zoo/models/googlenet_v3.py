@@ -1,7 +1,10 @@
 """Rethinking the Inception Architecture for Computer Vision (Szegedy et al. 2015)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import ConvBNReLU
@@ -27,7 +30,15 @@ class InceptionA(chainer.Chain):
     1x1.
     """
 
-    def __init__(self, in_channels, conv5x5, conv3x3, pool_proj=0, conv1x1=0, stride=1):
+    def __init__(
+        self,
+        in_channels: int,
+        conv5x5: tuple[int, int, int],
+        conv3x3: tuple[int, int],
+        pool_proj: int = 0,
+        conv1x1: int = 0,
+        stride: int = 1,
+    ) -> None:
         super().__init__()
         self.stride = stride
         with self.init_scope():
@@ -40,7 +51,7 @@ class InceptionA(chainer.Chain):
                 self.conv_pool = ConvBNReLU(in_channels, pool_proj, 1, 1, 0)
                 self.conv1x1 = ConvBNReLU(in_channels, conv1x1, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         path5x5 = (x, self.conv5x5_1, self.conv5x5_2, self.conv5x5_3)
         path3x3 = (x, self.conv3x3_1, self.conv3x3_2)
         if self.stride == 2:
@@ -64,7 +75,7 @@ class InceptionB(chainer.Chain):
     7x7, pool, 1x1.
     """
 
-    def __init__(self, in_channels, width):
+    def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
         with self.init_scope():
             self.double_convnxn_1 = ConvBNReLU(in_channels, width, 1, 1, 0)
@@ -78,7 +89,7 @@ class InceptionB(chainer.Chain):
             self.conv_pool = ConvBNReLU(in_channels, 192, 1, 1, 0)
             self.conv1x1 = ConvBNReLU(in_channels, 192, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return in_parallel(
             (x, *[self[f'double_convnxn_{i}'] for i in (1, 2, 3, 4, 5)]),
             (x, self.convnxn_1, self.convnxn_2, self.convnxn_3),
@@ -98,7 +109,7 @@ class ReductionB(chainer.Chain):
     pool.
     """
 
-    def __init__(self, in_channels):
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
         with self.init_scope():
             self.double_convnxn_1 = ConvBNReLU(in_channels, 192, 1, 1, 0)
@@ -108,7 +119,7 @@ class ReductionB(chainer.Chain):
             self.convnxn_1 = ConvBNReLU(in_channels, 192, 1, 1, 0)
             self.convnxn_2 = ConvBNReLU(192, 320, 3, 2, 1)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return in_parallel(
             (x, *[self[f'double_convnxn_{i}'] for i in (1, 2, 3, 4)]),
             (x, self.convnxn_1, self.convnxn_2),
@@ -126,7 +137,7 @@ class InceptionC(chainer.Chain):
     two ends, 1x1 with its two ends, pool, 1x1.
     """
 
-    def __init__(self, in_channels):
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
         with self.init_scope():
             self.conv3x3U_1 = ConvBNReLU(in_channels, 448, 1, 1, 0)
@@ -139,7 +150,7 @@ class InceptionC(chainer.Chain):
             self.conv_pool = ConvBNReLU(in_channels, 192, 1, 1, 0)
             self.conv1x1 = ConvBNReLU(in_channels, 320, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         a = in_sequence(x, self.conv3x3U_1, self.conv3x3U_2)
         b = self.conv1x1U_1(x)
         return in_parallel(
@@ -172,7 +183,7 @@ class GoogLeNetV3(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10):
+    def __init__(self, n_class: int = 10) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, 32, 3, 2, 1)
@@ -193,7 +204,7 @@ class GoogLeNetV3(chainer.Chain):
             self.inception_f7_2 = InceptionC(2048)
             self.linear = Linear(2048, n_class)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 32, 112, 112)
         h = self.conv2(h)  # (B, 32, 110, 110)
         h = self.conv3(h)  # (B, 64, 110, 110)

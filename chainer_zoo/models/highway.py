@@ -1,7 +1,10 @@
 """Training Very Deep Networks (Srivastava, Greff, Schmidhuber 2015)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import shortcut
 from chainer_zoo.links import BNReLUConv
@@ -20,7 +23,7 @@ class HighwayLayer(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H, W).
     """
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.out_channels = out_channels
         with self.init_scope():
@@ -29,7 +32,7 @@ class HighwayLayer(chainer.Chain):
             self.conv_highway_1x1_1 = BNReLUConv(out_channels, out_channels, 1, 1, 0)
             self.conv_highway_1x1_2 = BNReLUConv(out_channels, out_channels, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv(x)
         x = shortcut(x, self.out_channels)
         # as the original: the gate is three convolutions deep, and its bias starts at 0
@@ -64,7 +67,7 @@ class Highway(chainer.Chain):
 
     WIDTHS = ((32, 32, 32, 48, 48), (80,) * 6, (128,) * 6)
 
-    def __init__(self, n_class=10):
+    def __init__(self, n_class: int = 10) -> None:
         super().__init__()
         channels = 3
         with self.init_scope():
@@ -74,7 +77,7 @@ class Highway(chainer.Chain):
                     channels = width
             self.linear = BNReLUConv(channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         for stage, widths in enumerate(self.WIDTHS, 1):
             if stage > 1:
                 x = F.max_pooling_2d(x, 2, 2)

@@ -1,8 +1,11 @@
 """Inception-v4, Inception-ResNet and the Impact of Residual Connections (Szegedy et al. 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
 import numpy as np
+from chainer import Variable
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import ChainedBlocks
@@ -59,7 +62,7 @@ class Stem(chainer.Chain):
     (B, 384, 35, 35).
     """
 
-    def __init__(self, strides=True):
+    def __init__(self, strides: bool = True) -> None:
         super().__init__()
         self.stride = stride = 2 if strides else 1
         self.pad = pad = 0 if strides else 1
@@ -73,7 +76,7 @@ class Stem(chainer.Chain):
     def _pool(self, x):
         return F.max_pooling_2d(x, 3, self.stride, self.pad, cover_all=False)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # at 299 pixels (B, 64, 147, 147)
         h = in_parallel((self._pool(h),), (h, self.conv2))  # (B, 160, 73, 73)
         h = in_parallel((h, self.conv3_1), (h, self.conv3_2))  # (B, 192, 71, 71)
@@ -86,7 +89,7 @@ class InceptionA(chainer.Chain):
     Input and output: float (B, 384, H, W).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1x1 = _path(384, (96, 1))
@@ -94,7 +97,7 @@ class InceptionA(chainer.Chain):
             self.double3x3 = _path(384, (64, 1), (96, 3), (96, 3))
             self.pool = _path(384, (96, 1))
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return in_parallel(
             (x, self.conv1x1), (x, self.conv3x3), (x, self.double3x3), (_average(x), self.pool)
         )
@@ -106,13 +109,13 @@ class ReductionA(chainer.Chain):
     Input: float (B, 384, H, W). Output: float (B, 1024, (H - 1) // 2, (W - 1) // 2).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         with self.init_scope():
             self.conv3x3 = _path(384, (384, 3, 2, 0))
             self.double3x3 = _path(384, (192, 1), (224, 3), (256, 3, 2, 0))
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         pooled = F.max_pooling_2d(x, 3, 2, 0, cover_all=False)
         return in_parallel((x, self.conv3x3), (x, self.double3x3), (pooled,))
 
@@ -123,7 +126,7 @@ class InceptionB(chainer.Chain):
     Input and output: float (B, 1024, H, W).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1x1 = _path(1024, (384, 1))
@@ -133,7 +136,7 @@ class InceptionB(chainer.Chain):
             )
             self.pool = _path(1024, (128, 1))
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return in_parallel(
             (x, self.conv1x1), (x, self.conv7x7), (x, self.double7x7), (_average(x), self.pool)
         )
@@ -145,13 +148,13 @@ class ReductionB(chainer.Chain):
     Input: float (B, 1024, H, W). Output: float (B, 1536, (H - 1) // 2, (W - 1) // 2).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         with self.init_scope():
             self.conv3x3 = _path(1024, (192, 1), (192, 3, 2, 0))
             self.conv7x7 = _path(1024, (256, 1), (256, (1, 7)), (320, (7, 1)), (320, 3, 2, 0))
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         pooled = F.max_pooling_2d(x, 3, 2, 0, cover_all=False)
         return in_parallel((x, self.conv3x3), (x, self.conv7x7), (pooled,))
 
@@ -162,7 +165,7 @@ class InceptionC(chainer.Chain):
     Input and output: float (B, 1536, H, W).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1x1 = _path(1536, (256, 1))
@@ -174,7 +177,7 @@ class InceptionC(chainer.Chain):
             self.double3x3_high = _path(512, (256, (3, 1)))
             self.pool = _path(1536, (256, 1))
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         a = self.conv3x3(x)
         b = self.double3x3(x)
         return in_parallel(
@@ -211,7 +214,7 @@ class InceptionV4(chainer.Chain):
         the authors' code has. Weights start as the article's do.
     """
 
-    def __init__(self, n_class=10, size=299):
+    def __init__(self, n_class: int = 10, size: int = 299) -> None:
         super().__init__()
         with self.init_scope():
             self.stem = Stem(strides=size == 299)
@@ -222,7 +225,7 @@ class InceptionV4(chainer.Chain):
             self.inception_c = _chain(InceptionC() for _ in range(3))
             self.linear = Linear(1536, n_class)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.inception_a(self.stem(x))  # (B, 384, 35, 35), of 32 pixels (B, 384, 32, 32)
         h = self.inception_b(self.reduction_a(h))  # (B, 1024, 17, 17), (B, 1024, 15, 15)
         h = self.inception_c(self.reduction_b(h))  # (B, 1536, 8, 8), (B, 1536, 7, 7)

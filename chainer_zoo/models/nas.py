@@ -1,11 +1,15 @@
 """Neural Architecture Search with Reinforcement Learning (Zoph, Le 2016), appendix A."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.sequence import SequentialChain
+from chainer_zoo.sequence import Step
 
 #: Channels, kernel height and kernel width of each layer: figure 7 of the paper.
 LAYERS = (
@@ -52,14 +56,21 @@ class ConvReLUBN(SequentialChain):
     Args: as :class:`~chainer_zoo.links.Convolution2D`.
     """
 
-    def __init__(self, in_channels, out_channels, ksize, stride=1, pad=0):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        ksize: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        pad: int | tuple[int, int] = 0,
+    ) -> None:
         super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
             self.bn = BatchNormalization(out_channels)
 
     @property
-    def sequence(self):
+    def sequence(self) -> tuple[Step, ...]:
         return self.conv, F.relu, self.bn
 
 
@@ -71,16 +82,16 @@ class Convolution(chainer.Chain):
         out_channels (int): channels of the output.
     """
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return self.conv(x)
 
 
-def concat_padded(xs):
+def concat_padded(xs: list[Variable]) -> Variable:
     """Concatenate the channels of feature maps of unequal size.
 
     Section 3.3 of the paper: smaller maps are padded with zeros; here at the bottom and the right.
@@ -130,7 +141,7 @@ class NAS(chainer.Chain):
         takes.
     """
 
-    def __init__(self, n_class=10, variant='original'):
+    def __init__(self, n_class: int = 10, variant: str = 'original') -> None:
         super().__init__()
         self.inputs = [list(inputs) for inputs in INPUTS]
         if variant == 'paper':
@@ -144,7 +155,7 @@ class NAS(chainer.Chain):
                 )
             self.linear = Convolution(channels, n_class)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         outputs = []
         for i, inputs in enumerate(self.inputs):
             h = concat_padded([outputs[j] for j in inputs]) if inputs else x

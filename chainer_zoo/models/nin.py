@@ -1,12 +1,16 @@
 """Network In Network (Lin et al. 2013), as Caffe's reference network and with BN."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.sequence import SequentialChain
+from chainer_zoo.sequence import Step
 
 
 class MLPConv(SequentialChain):
@@ -20,7 +24,7 @@ class MLPConv(SequentialChain):
     Input: float (B, in_channels, H, W). Output: float (B, channels[2], H, W), at least 0.
     """
 
-    def __init__(self, in_channels, channels, ksize):
+    def __init__(self, in_channels: int, channels: tuple[int, int, int], ksize: int) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1 = Convolution2D(in_channels, channels[0], ksize, 1, ksize // 2)
@@ -28,7 +32,7 @@ class MLPConv(SequentialChain):
             self.conv3 = Convolution2D(channels[1], channels[2], 1)
 
     @property
-    def sequence(self):
+    def sequence(self) -> tuple[Step, ...]:
         return self.conv1, F.relu, self.conv2, F.relu, self.conv3, F.relu
 
 
@@ -38,7 +42,7 @@ class MLPBNReLUConv(MLPConv):
     Output: float (B, channels[2], H, W), of any sign.
     """
 
-    def __init__(self, in_channels, channels, ksize):
+    def __init__(self, in_channels: int, channels: tuple[int, int, int], ksize: int) -> None:
         super().__init__(in_channels, channels, ksize)
         with self.init_scope():
             self.bn1 = BatchNormalization(in_channels)
@@ -46,7 +50,7 @@ class MLPBNReLUConv(MLPConv):
             self.bn3 = BatchNormalization(channels[1])
 
     @property
-    def sequence(self):
+    def sequence(self) -> tuple[Step, ...]:
         layer1 = self.bn1, F.relu, self.conv1
         layer2 = self.bn2, F.relu, self.conv2
         layer3 = self.bn3, F.relu, self.conv3
@@ -71,14 +75,14 @@ class NIN(chainer.Chain):
 
     block = MLPConv
 
-    def __init__(self, n_class=10):
+    def __init__(self, n_class: int = 10) -> None:
         super().__init__()
         with self.init_scope():
             self.mlpconv1 = self.block(3, (192, 160, 96), 5)
             self.mlpconv2 = self.block(96, (192, 192, 192), 5)
             self.mlpconv3 = self.block(192, (192, 192, n_class), 3)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.mlpconv1(x)  # (B, 96, 32, 32)
         h = F.max_pooling_2d(h, 3, 2)  # (B, 96, 16, 16)
         h = self.mlpconv2(dropout(h, 0.5))  # (B, 192, 16, 16)

@@ -1,13 +1,17 @@
 """Delving Deep into Rectifiers (He et al. 2015)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
 import chainer.links as L
+from chainer import Variable
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.links import Linear
 from chainer_zoo.sequence import SequentialChain
+from chainer_zoo.sequence import Step
 
 
 class ConvPReLU(SequentialChain):
@@ -16,14 +20,16 @@ class ConvPReLU(SequentialChain):
     Args: as :class:`~chainer_zoo.links.Convolution2D`.
     """
 
-    def __init__(self, in_channels, out_channels, ksize=3, stride=1, pad=1):
+    def __init__(
+        self, in_channels: int, out_channels: int, ksize: int = 3, stride: int = 1, pad: int = 1
+    ) -> None:
         super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, ksize, stride, pad)
             self.conv_prelu = L.PReLU(out_channels, init=0.25)
 
     @property
-    def sequence(self):
+    def sequence(self) -> tuple[Step, ...]:
         return self.conv, self.conv_prelu
 
 
@@ -37,7 +43,7 @@ class LinearPReLU3(chainer.Chain):
     Input: float (B, in_channels). Output: float (B, channels[2]).
     """
 
-    def __init__(self, in_channels, channels):
+    def __init__(self, in_channels: int, channels: tuple[int, int, int]) -> None:
         super().__init__()
         with self.init_scope():
             for i in (0, 1, 2):
@@ -45,7 +51,7 @@ class LinearPReLU3(chainer.Chain):
                 setattr(self, f'prelu{i}', L.PReLU(channels[i], init=0.25))
                 in_channels = channels[i]
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         for i in (0, 1, 2):
             # unlike the original: it forgets to switch this dropout off at test, which makes its
             # answers random there
@@ -72,7 +78,7 @@ class PReLUNet(chainer.Chain):
         From the original: dropout is off at test, where the original leaves it on by mistake.
     """
 
-    def __init__(self, n_class=10):
+    def __init__(self, n_class: int = 10) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1 = ConvPReLU(3, 96, 7, 2, 3)
@@ -83,7 +89,7 @@ class PReLUNet(chainer.Chain):
                     in_channels = channels
             self.fc = LinearPReLU3(512, (4096, 4096, n_class))
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 96, 112, 112)
         for stage in (0, 1, 2):
             h = F.max_pooling_2d(h, 2, 2)

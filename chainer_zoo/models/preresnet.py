@@ -1,7 +1,10 @@
 """Identity Mappings in Deep Residual Networks (He et al. 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import BottleneckStage
@@ -16,7 +19,7 @@ class PreResNetStage(BottleneckStage):
     Input: float (B, in_channels, H, W). Output: float (B, 4 width, H / stride, W / stride).
     """
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         for i in range(1, self.blocks + 1):
             x = in_sequence(x, *self.branch(i), Skip(self.skip(x, i)))
         return x
@@ -42,7 +45,7 @@ class PreResNet(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10, depth=164, k=1):
+    def __init__(self, n_class: int = 10, depth: int = 164, k: int = 1) -> None:
         super().__init__()
         blocks = (depth - 2) // 9
         channels = 16 * k
@@ -57,7 +60,7 @@ class PreResNet(chainer.Chain):
                 channels = 4 * width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = in_sequence(x, self.conv1, F.relu)  # (B, 16, 32, 32)
         h = self.res_block1(h)  # (B, 64, 32, 32)
         h = self.res_block2(h)  # (B, 128, 16, 16)

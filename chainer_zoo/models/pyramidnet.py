@@ -1,7 +1,10 @@
 """Deep Pyramidal Residual Networks (Han, Kim, Kim 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import ConvBNReLU
@@ -11,7 +14,7 @@ from chainer_zoo.sequence import in_sequence
 from chainer_zoo.sequence import Skip
 
 
-def pyramid(depth, alpha, initial_channel):
+def pyramid(depth: int, alpha: int, initial_channel: int) -> list[tuple[str, int, int, int]]:
     """Return the shape of every block of a pyramidal network: equation (2) of the paper.
 
     Args:
@@ -51,7 +54,7 @@ class PyramidBlock(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, out_channels, stride=1):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
         with self.init_scope():
@@ -62,7 +65,7 @@ class PyramidBlock(chainer.Chain):
             self.conv2 = Convolution2D(out_channels, out_channels, 3, stride, 1)
             self.bn3 = BatchNormalization(out_channels)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return in_sequence(
             x, self.bn1, self.conv1, self.bn2, F.relu, self.conv2, self.bn3, Skip(x, self.stride)
         )
@@ -89,7 +92,9 @@ class PyramidNet(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10, depth=110, alpha=270, initial_channel=16):
+    def __init__(
+        self, n_class: int = 10, depth: int = 110, alpha: int = 270, initial_channel: int = 16
+    ) -> None:
         super().__init__()
         blocks = pyramid(depth, alpha, initial_channel)
         self.paths = [path for path, _, _, _ in blocks]
@@ -99,7 +104,7 @@ class PyramidNet(chainer.Chain):
                 setattr(self, path, PyramidBlock(in_channels, out_channels, stride))
             self.linear = ConvBNReLU(out_channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 16, 32, 32)
         for path in self.paths:
             h = self[path](h)

@@ -1,12 +1,15 @@
 """Deep Pyramidal Residual Networks with Separated Stochastic Depth (Yamada et al. 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.errors import UserError
-from chainer_zoo.functions import survival_scale
 from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import shortcut
+from chainer_zoo.functions import survival_scale
 from chainer_zoo.functions import survives
 from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import ConvBNReLU
@@ -34,7 +37,7 @@ class SeparatedBlock(chainer.Chain):
     halves are dropped.
     """
 
-    def __init__(self, in_channels, out_channels, stride, p):
+    def __init__(self, in_channels: int, out_channels: int, stride: int, p: float) -> None:
         super().__init__()
         added = out_channels - in_channels
         self.in_channels = in_channels
@@ -54,7 +57,7 @@ class SeparatedBlock(chainer.Chain):
             self.bn3 = BatchNormalization(in_channels)
             self.bn3_expansion = BatchNormalization(added)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         # unlike the original: it keeps a half where its draw equals p, which no test can tell
         old, added = survives(self.p), survives(self.p)
         if not old and not added:
@@ -96,13 +99,13 @@ class UnusedBNConv(chainer.Chain):
         out_channels (int): channels of the output.
     """
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         with self.init_scope():
             self.conv = Convolution2D(in_channels, out_channels, 1, 1, 0)
             self.bn = BatchNormalization(in_channels)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return self.conv(x)
 
 
@@ -135,7 +138,9 @@ class PyramidNetSepDrop(chainer.Chain):
         UserError: alpha is less than the number of blocks.
     """
 
-    def __init__(self, n_class=10, depth=182, alpha=150, initial_channel=16):
+    def __init__(
+        self, n_class: int = 10, depth: int = 182, alpha: int = 150, initial_channel: int = 16
+    ) -> None:
         super().__init__()
         blocks = pyramid(depth, alpha, initial_channel)
         if alpha < len(blocks):
@@ -152,7 +157,7 @@ class PyramidNetSepDrop(chainer.Chain):
             self.linear = UnusedBNConv(out_channels, n_class)
         self.channels = out_channels
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 16, 32, 32)
         for path in self.paths:
             h = self[path](h)

@@ -1,7 +1,10 @@
 """Deep Residual Learning for Image Recognition (He et al. 2015)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links import BasicBlock
 from chainer_zoo.links import ChainedBlocks
@@ -29,7 +32,7 @@ class ResNet(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10, depth=110, k=1):
+    def __init__(self, n_class: int = 10, depth: int = 110, k: int = 1) -> None:
         super().__init__()
         blocks = (depth - 2) // 6
         channels = 16 * k
@@ -47,7 +50,7 @@ class ResNet(chainer.Chain):
                 channels = width
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 16, 32, 32)
         h = self.res_block0(h)  # (B, 16, 32, 32)
         h = self.res_block1(h)  # (B, 32, 16, 16)

@@ -1,7 +1,10 @@
 """Aggregated Residual Transformations for Deep Neural Networks (Xie et al. 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links import ConvBNReLU
 from chainer_zoo.sequence import in_parallel
@@ -24,7 +27,9 @@ class ResNeXtBlock(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, width, out_channels, stride, C):
+    def __init__(
+        self, in_channels: int, width: int, out_channels: int, stride: int, C: int
+    ) -> None:
         super().__init__()
         self.stride = stride
         self.C = C
@@ -36,7 +41,7 @@ class ResNeXtBlock(chainer.Chain):
                 setattr(self, f'conv_bn_relu2_{i}', ConvBNReLU(path, path, 3, stride, 1))
             self.conv_bn_relu3 = ConvBNReLU(width, out_channels, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         paths = [
             (x, self[f'conv_bn_relu1_{i}'], self[f'conv_bn_relu2_{i}'])
             for i in range(1, self.C + 1)
@@ -66,7 +71,7 @@ class ResNeXt(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10, C=2, d=64, multiplier=4):
+    def __init__(self, n_class: int = 10, C: int = 2, d: int = 64, multiplier: int = 4) -> None:
         super().__init__()
         channels = d * multiplier
         with self.init_scope():
@@ -88,7 +93,7 @@ class ResNeXt(chainer.Chain):
                     channels = d * multiplier * scale
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv_bn_relu(x)  # (B, 256, 32, 32)
         for stage in (1, 2, 3):
             for i in (1, 2, 3):

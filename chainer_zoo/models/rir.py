@@ -1,7 +1,10 @@
 """Resnet in Resnet: Generalizing Residual Architectures (Targ, Almeida, Lyman 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import residual_add
 from chainer_zoo.links import BatchNormalization
@@ -25,7 +28,7 @@ class GeneralizedLayer(chainer.Chain):
     Output: two float arrays (B, out_channels, H / stride, W / stride), at least 0.
     """
 
-    def __init__(self, in_channels, out_channels, stride=1):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
         with self.init_scope():
@@ -37,7 +40,7 @@ class GeneralizedLayer(chainer.Chain):
             self.residual_bn = BatchNormalization(out_channels)
             self.transient_bn = BatchNormalization(out_channels)
 
-    def forward(self, residual, transient):
+    def forward(self, residual: Variable, transient: Variable) -> tuple[Variable, Variable]:
         h = self.residual_conv1(residual) + self.transient_conv1(transient)
         h = residual_add(h, residual, self.stride)
         t = self.residual_conv2(residual) + self.transient_conv2(transient)
@@ -56,7 +59,7 @@ class RiRBlock(chainer.Chain):
     Output: two float arrays (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, out_channels, stride=1):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
         with self.init_scope():
@@ -64,7 +67,7 @@ class RiRBlock(chainer.Chain):
             # as the original: the second layer has the stride, though the first adds the channels
             self.resinit1 = GeneralizedLayer(out_channels, out_channels, stride)
 
-    def forward(self, residual, transient):
+    def forward(self, residual: Variable, transient: Variable) -> tuple[Variable, Variable]:
         h, t = self.resinit1(*self.resinit0(residual, transient))
         # as the original: only the residual stream has the block's shortcut, no ReLU after it
         return residual_add(h, residual, self.stride), t
@@ -92,7 +95,7 @@ class RiR(chainer.Chain):
     #: Channels of a block, in those of the first stage, and its stride.
     BLOCKS = ((1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
 
-    def __init__(self, n_class=10, channel=96):
+    def __init__(self, n_class: int = 10, channel: int = 96) -> None:
         super().__init__()
         channels = width = channel // 2
         with self.init_scope():
@@ -103,7 +106,7 @@ class RiR(chainer.Chain):
                 channels = scale * width
             self.conv2 = ConvBNReLU(2 * channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         residual, transient = self.conv1_1(x), self.conv1_2(x)  # (B, 48, 32, 32) each
         for i in range(1, len(self.BLOCKS) + 1):
             residual, transient = self[f'rir{i}'](residual, transient)

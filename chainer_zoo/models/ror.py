@@ -1,7 +1,10 @@
 """Residual Networks of Residual Networks: Multilevel Residual Networks (Zhang et al. 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import residual_add
 from chainer_zoo.functions import shortcut
@@ -27,10 +30,10 @@ class Projection(BNReLUConv):
         out_channels (int): channels of the output.
     """
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 1, 1, 0)
 
-    def forward(self, x, stride):
+    def forward(self, x: Variable, stride: int) -> Variable:
         """Project ``x``.
 
         Args:
@@ -44,7 +47,7 @@ class Projection(BNReLUConv):
         return self.conv(shortcut(h, h.shape[1], stride))
 
 
-def level_shortcut(h, x, projection):
+def level_shortcut(h: Variable, x: Variable, projection: Projection) -> Variable:
     """Return h + projection(x), whatever size the blocks between ``x`` and ``h`` left.
 
     Args:
@@ -66,7 +69,7 @@ class RoRBlock(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, out_channels, stride):
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
         with self.init_scope():
@@ -77,7 +80,7 @@ class RoRBlock(chainer.Chain):
             if in_channels != out_channels:
                 self.projection = Projection(in_channels, out_channels)
 
-    def forward(self, x, scale=1.0):
+    def forward(self, x: Variable, scale: float = 1.0) -> Variable:
         """Return the block's output.
 
         Args:
@@ -108,7 +111,9 @@ class RoRStage(ChainedBlocks):
     with H and W where the first block is dropped.
     """
 
-    def __init__(self, in_channels, out_channels, stride, probabilities):
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, probabilities: list[float]
+    ) -> None:
         super().__init__(
             StochasticRoRBlock(
                 out_channels if i else in_channels, out_channels, 1 if i else stride, p
@@ -118,7 +123,7 @@ class RoRStage(ChainedBlocks):
         with self.init_scope():
             self.projection = Projection(in_channels, out_channels)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return level_shortcut(super().forward(x), x, self.projection)
 
 
@@ -145,7 +150,7 @@ class RoR(chainer.Chain):
         here they are arguments.
     """
 
-    def __init__(self, n_class=10, depth=58, k=4):
+    def __init__(self, n_class: int = 10, depth: int = 58, k: int = 4) -> None:
         super().__init__()
         blocks = depth // 6
         p = linear_schedule(1.0, 0.5, 3 * blocks)
@@ -165,7 +170,7 @@ class RoR(chainer.Chain):
             self.projection = Projection(first, channels)
             self.linear = BNReLUConv(channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         x = h = self.conv1(x)  # (B, 64, 32, 32)
         # with no block dropped; the size stays where the first block of a stage is
         h = self.res_block0(h)  # (B, 64, 32, 32)

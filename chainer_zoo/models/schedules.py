@@ -1,7 +1,9 @@
 """Numbers that grow or shrink from block to block."""
 
+from __future__ import annotations
 
-def linear_schedule(first, last, blocks, start=0):
+
+def linear_schedule(first: float, last: float, blocks: int, start: int = 0) -> list[float]:
     """Return one number for each block, on a line from ``first`` towards ``last``.
 
     Block i (from 0) has first + (last - first) / blocks * (i + start). So with ``start=0`` the

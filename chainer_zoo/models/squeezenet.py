@@ -1,7 +1,10 @@
 """SqueezeNet: AlexNet-level accuracy with 50x fewer parameters (Iandola et al. 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import BNReLUConv
@@ -20,14 +23,14 @@ class Fire(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, 2 * expand, H, W), 1x1 before 3x3.
     """
 
-    def __init__(self, in_channels, squeeze, expand):
+    def __init__(self, in_channels: int, squeeze: int, expand: int) -> None:
         super().__init__()
         with self.init_scope():
             self.bn_relu_conv_s_1x1 = BNReLUConv(in_channels, squeeze, 1, 1, 0)
             self.bn_relu_conv_e_1x1 = BNReLUConv(squeeze, expand, 1, 1, 0)
             self.bn_relu_conv_e_3x3 = BNReLUConv(squeeze, expand, 3, 1, 1)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.bn_relu_conv_s_1x1(x)
         # as the original: each expansion has a normalization of its own
         return in_parallel((h, self.bn_relu_conv_e_1x1), (h, self.bn_relu_conv_e_3x3))
@@ -50,7 +53,7 @@ class SqueezeNet(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10):
+    def __init__(self, n_class: int = 10) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1 = Convolution2D(3, 96, 7, 2, 2)
@@ -64,7 +67,7 @@ class SqueezeNet(chainer.Chain):
             self.fire9 = Fire(512, 64, 256)
             self.bn_relu_conv10 = BNReLUConv(512, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 96, 63, 63)
         h = F.max_pooling_2d(h, 3, 2, 1)  # (B, 96, 32, 32)
         h = self.fire2(h)  # (B, 128, 32, 32)

@@ -1,7 +1,10 @@
 """Deep Networks with Stochastic Depth (Huang et al. 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import shortcut
 from chainer_zoo.links import BasicBlock
@@ -35,7 +38,7 @@ class StochasticDepth(chainer.Chain):
         dropped; the original fails there (at depth 110 that practically never happens).
     """
 
-    def __init__(self, n_class=10, depth=110):
+    def __init__(self, n_class: int = 10, depth: int = 110) -> None:
         super().__init__()
         blocks = depth // 6
         p = iter(linear_schedule(1.0, 0.5, 3 * blocks))
@@ -60,7 +63,7 @@ class StochasticDepth(chainer.Chain):
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
         self.channels = channels
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 16, 32, 32)
         # with no block dropped; size and channels stay where the first block of a stage is
         h = self.stochastic_block0(h)  # (B, 16, 32, 32)

@@ -1,7 +1,10 @@
 """Swapout: Learning an ensemble of deep architectures (Singh, Hoiem, Forsyth 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import swapout
 from chainer_zoo.links import BNReLUConv
@@ -26,11 +29,11 @@ class SwapoutStage(BottleneckStage):
     Input: float (B, in_channels, H, W). Output: float (B, 4 * width, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, width, thetas, stride=1):
+    def __init__(self, in_channels: int, width: int, thetas: list[float], stride: int = 1) -> None:
         super().__init__(in_channels, width, stride, len(thetas))
         self.thetas = thetas
 
-    def forward(self, x, sample=False):
+    def forward(self, x: Variable, sample: bool = False) -> Variable:
         """Return the stage's output.
 
         Args:
@@ -71,7 +74,9 @@ class Swapout(chainer.Chain):
 
     SAMPLES = 30
 
-    def __init__(self, n_class=10, depth=32, k=4, stochastic_inference=True):
+    def __init__(
+        self, n_class: int = 10, depth: int = 32, k: int = 4, stochastic_inference: bool = True
+    ) -> None:
         super().__init__()
         self.stochastic_inference = stochastic_inference
         n = depth // 6
@@ -93,7 +98,7 @@ class Swapout(chainer.Chain):
         """Whether it returns probabilities now, and not logits."""
         return self.stochastic_inference and not chainer.config.train
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         if not self.gives_probabilities:
             return self.logits(x)
         # as the original: probabilities, though they are used as logits are
@@ -101,7 +106,7 @@ class Swapout(chainer.Chain):
             sum(F.softmax(self.logits(x, sample=True)) for _ in range(self.SAMPLES)) / self.SAMPLES
         )
 
-    def logits(self, x, sample=False):
+    def logits(self, x: Variable, sample: bool = False) -> Variable:
         """Return the logits of one pass, float32 (B, n_class).
 
         Args:

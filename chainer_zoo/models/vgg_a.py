@@ -1,7 +1,10 @@
 """Very Deep Convolutional Networks for Large-Scale Image Recognition (Simonyan et al. 2014)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import Convolution2D
@@ -26,7 +29,7 @@ class VGGA(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10):
+    def __init__(self, n_class: int = 10) -> None:
         super().__init__()
         with self.init_scope():
             self.conv1 = Convolution2D(3, 64, 3, 1, 1)
@@ -41,7 +44,7 @@ class VGGA(chainer.Chain):
             self.fc2 = Convolution2D(4096, 4096, 1)
             self.fc3 = Convolution2D(4096, n_class, 1)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = in_sequence(x, self.conv1, F.relu)  # (B, 64, 224, 224)
         h = F.max_pooling_2d(h, 2, 2)
         h = in_sequence(h, self.conv2, F.relu)  # (B, 128, 112, 112)

@@ -1,7 +1,12 @@
 """Weighted Residuals for Very Deep Networks (Shen and Zeng 2016)."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import shortcut
 from chainer_zoo.links import ChainedBlocks
@@ -19,24 +24,24 @@ class Alpha(chainer.Link):
     it. Input and output: float (B, C, H, W).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         with self.init_scope():
             self.W = chainer.Parameter(0, (1, 1, 1, 1))
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return x * self.W
 
 
 class Weight(chainer.Chain):
     """The level at which the original's paths have the number: ``weight/weight/W``."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         with self.init_scope():
             self.weight = Alpha()
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         return self.weight(x)
 
 
@@ -51,7 +56,7 @@ class WeightedBlock(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, out_channels, stride):
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
         with self.init_scope():
@@ -60,7 +65,7 @@ class WeightedBlock(chainer.Chain):
             self.conv2 = ConvBNReLU(out_channels, out_channels, 3, stride, 1)
             self.weight = Weight()
 
-    def forward(self, x, scale=1.0):
+    def forward(self, x: Variable, scale: float = 1.0) -> Variable:
         """Return the block's output.
 
         Args:
@@ -95,7 +100,7 @@ class WeightedResNet(chainer.Chain):
         laid out as rows; here it is a product.
     """
 
-    def __init__(self, n_class=10, depth=1192, k=1):
+    def __init__(self, n_class: int = 10, depth: int = 1192, k: int = 1) -> None:
         super().__init__()
         blocks = (depth - 4) // 6
         p = iter(linear_schedule(1.0, 0.5, 3 * blocks))
@@ -117,13 +122,13 @@ class WeightedResNet(chainer.Chain):
             self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
         self.channels = channels
 
-    def alphas(self):
+    def alphas(self) -> Iterator[chainer.Parameter]:
         """Yield the parameters that weight the residuals; they have a learning rate of their own."""
         for link in self.links():
             if isinstance(link, Alpha):
                 yield link.W
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 16, 32, 32)
         # with no block dropped; size and channels stay where the first block of a stage is
         h = self.res_block0(h)  # (B, 16, 32, 32)

@@ -1,7 +1,10 @@
 """Wide Residual Networks (Zagoruyko and Komodakis 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import Convolution2D
@@ -21,7 +24,7 @@ class WideResNetStage(chainer.Chain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, in_channels, out_channels, stride, blocks):
+    def __init__(self, in_channels: int, out_channels: int, stride: int, blocks: int) -> None:
         super().__init__()
         self.stride = stride
         self.blocks = blocks
@@ -40,7 +43,7 @@ class WideResNetStage(chainer.Chain):
                 )
                 setattr(self, f'bn_relu_conv2_{i}', BNReLUConv(out_channels, out_channels, 3, 1, 1))
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         for i in range(1, self.blocks + 1):
             x = in_sequence(
                 x,
@@ -70,7 +73,7 @@ class WideResNet(chainer.Chain):
         From the original: none.
     """
 
-    def __init__(self, n_class=10, depth=28, k=10):
+    def __init__(self, n_class: int = 10, depth: int = 28, k: int = 10) -> None:
         super().__init__()
         channels = 16
         with self.init_scope():
@@ -84,7 +87,7 @@ class WideResNet(chainer.Chain):
                 channels = width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv1(x)  # (B, 16, 32, 32)
         h = self.wide_res_block1(h)  # (B, 160, 32, 32)
         h = self.wide_res_block2(h)  # (B, 320, 16, 16)

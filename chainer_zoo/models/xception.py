@@ -1,7 +1,10 @@
 """Xception: Deep Learning with Depthwise Separable Convolutions (Chollet 2016)."""
 
+from __future__ import annotations
+
 import chainer
 import chainer.functions as F
+from chainer import Variable
 
 from chainer_zoo.functions import dropout
 from chainer_zoo.links import BatchNormalization
@@ -12,6 +15,7 @@ from chainer_zoo.links import Linear
 from chainer_zoo.links import SeparableConvolution
 from chainer_zoo.sequence import in_sequence
 from chainer_zoo.sequence import SequentialChain
+from chainer_zoo.sequence import Step
 
 
 class SeparableBN(SequentialChain):
@@ -20,14 +24,14 @@ class SeparableBN(SequentialChain):
     Input: float (B, in_channels, H, W). Output: float (B, out_channels, H, W).
     """
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         with self.init_scope():
             self.conv = SeparableConvolution(in_channels, out_channels)
             self.bn = BatchNormalization(out_channels)
 
     @property
-    def sequence(self):
+    def sequence(self) -> tuple[Step, ...]:
         return self.conv, self.bn
 
 
@@ -35,7 +39,7 @@ class SeparableBNReLU(SeparableBN):
     """Separable 3x3 convolution, BN, ReLU."""
 
     @property
-    def sequence(self):
+    def sequence(self) -> tuple[Step, ...]:
         return self.conv, self.bn, F.relu
 
 
@@ -53,7 +57,13 @@ class Module(chainer.Chain):
     Output: float (B, channels[-1], H / stride, W / stride), rounded up.
     """
 
-    def __init__(self, in_channels, channels, stride=None, first_relu=True):
+    def __init__(
+        self,
+        in_channels: int,
+        channels: tuple[int, ...],
+        stride: int | None = None,
+        first_relu: bool = True,
+    ) -> None:
         super().__init__()
         self.stride = stride
         self.first_relu = first_relu
@@ -68,7 +78,7 @@ class Module(chainer.Chain):
                 self.shortcut = Convolution2D(in_channels, last, 1, stride, nobias=True)
                 self.shortcut_bn = BatchNormalization(last)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = in_sequence(F.relu(x) if self.first_relu else x, self.inner, self.last)
         if self.stride is None:
             return h + x
@@ -100,7 +110,7 @@ class Xception(chainer.Chain):
         module, at the end only. Weights start as the article's do.
     """
 
-    def __init__(self, n_class=10, size=299):
+    def __init__(self, n_class: int = 10, size: int = 299) -> None:
         super().__init__()
         stride, pad = (2, 0) if size == 299 else (1, 1)
         with self.init_scope():
@@ -115,7 +125,7 @@ class Xception(chainer.Chain):
             self.conv4 = SeparableBNReLU(1536, 2048)
             self.linear = Linear(2048, n_class)
 
-    def forward(self, x):
+    def forward(self, x: Variable) -> Variable:
         h = self.conv2(self.conv1(x))  # (B, 64, 147, 147), of 32 pixels (B, 64, 32, 32)
         h = self.entry2(self.entry1(h))  # (B, 256, 37, 37), (B, 256, 32, 32)
         h = self.middle(self.entry3(h))  # (B, 728, 19, 19), (B, 728, 16, 16)
