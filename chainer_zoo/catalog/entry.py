@@ -158,6 +158,8 @@ class Entry:
         recipe: how it is trained.
         images: size class of the images, a name or a function of the options.
         options: what can be chosen, apart from ``n_class``.
+        averaged_by: the option with which the model samples in test mode, and gives the average
+            of the samples' probabilities instead of logits; None if it has none.
         original: repository of the original code, or None.
         commit: its last state, which "as the original" refers to, or None.
         original_module: module of the original's class, by which its logs name the model, or None.
@@ -184,6 +186,7 @@ class Entry:
     recipe: Recipe
     images: str | Callable[[dict[str, Any]], str] = 'small'
     options: tuple[Option, ...] = ()
+    averaged_by: str | None = None
     original: str | None = None
     commit: str | None = None
     original_module: str | None = None
@@ -201,6 +204,14 @@ class Entry:
     def defaults(self) -> dict[str, Any]:
         """The options' defaults by name."""
         return {option.name: option.default for option in self.options}
+
+    def gives_probabilities(self, options: dict[str, Any]) -> bool:
+        """Return whether the model gives probabilities in test mode, not logits.
+
+        Args:
+            options: completed options.
+        """
+        return self.averaged_by is not None and options[self.averaged_by]
 
     @property
     def results(self) -> tuple[Result, ...]:

@@ -476,6 +476,7 @@ _ROWS = (
                 lambda value: True,
             ),
         ),
+        averaged_by='stochastic_inference',
         recipe=Recipe(lr=0.1, epochs=256, drop_after=(196, 224)),
         original='swapout',
         commit='ff1b5c0',

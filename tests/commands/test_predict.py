@@ -1,9 +1,5 @@
 """predict names the classes of ordinary image files."""
 
-import io
-import struct
-import zlib
-
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -12,9 +8,7 @@ from PIL import Image
 
 import chainer_zoo
 from chainer_zoo import commands
-from chainer_zoo.commands.predict import read_square
 from chainer_zoo.data.images import ImagePipeline
-from chainer_zoo.errors import UserError
 from chainer_zoo.functions import noise
 from chainer_zoo.legacy import model_file
 from chainer_zoo.report import golden
@@ -136,129 +130,3 @@ def test_mistakes_are_told_in_one_line(command, pixels, tmp_path, capsys, argume
     assert status == 2
     message = capsys.readouterr().err
     assert words in message and message.count('\n') == 1
-
-
-def test_the_largest_centred_square_is_cut_out(pixels, tmp_path):
-    expected = pixels[8:56].transpose(2, 0, 1)
-    for name, turned in (('tall.png', pixels), ('wide.png', pixels.transpose(1, 0, 2))):
-        square = read_square(save(tmp_path / name, turned))
-        assert square.dtype == np.uint8 and square.flags.c_contiguous
-        np.testing.assert_array_equal(
-            square, expected if name == 'tall.png' else expected.transpose(0, 2, 1)
-        )
-
-
-@pytest.mark.parametrize('size', [(1, 1), (3, 200), (31, 33), (640, 480)])
-def test_images_of_any_size_are_taken(size, tmp_path):
-    side = min(size)
-    square = read_square(save(tmp_path / 'a.png', np.full(size + (3,), 9, np.uint8)))
-    assert square.shape == (3, side, side)
-    assert ImagePipeline('small').test(square[None]).shape == (1, 3, 32, 32)
-
-
-def test_grey_becomes_three_equal_channels(pixels, tmp_path):
-    grey = pixels[8:56, :, 0]
-    square = read_square(save(tmp_path / 'a.png', grey))
-    np.testing.assert_array_equal(square, np.stack([grey] * 3))
-
-
-def test_16_bit_grey_is_not_cut_off_at_255(tmp_path):
-    grey = np.arange(16, dtype=np.uint16).reshape(4, 4) * 4369
-    square = read_square(save(tmp_path / 'a.png', grey))
-    np.testing.assert_array_equal(square[0], np.arange(16).reshape(4, 4) * 17)
-
-
-@pytest.mark.parametrize('extension', ['png', 'webp', 'gif'])
-def test_what_is_transparent_shows_white(extension, tmp_path):
-    rgba = np.zeros((8, 8, 4), np.uint8)
-    rgba[:4, :, 3] = 255  # the upper half is black, the lower half shows nothing
-    square = read_square(
-        save(
-            tmp_path / ('a.' + extension),
-            rgba,
-            **({'lossless': True} if extension == 'webp' else {}),
-        )
-    )
-    np.testing.assert_array_equal(square[:, :4], 0)
-    np.testing.assert_array_equal(square[:, 4:], 255)
-
-
-def test_half_transparent_is_mixed_with_white(tmp_path):
-    grey_alpha = np.zeros((8, 8, 2), np.uint8)
-    grey_alpha[..., 1] = 102  # of 255: 40% black on white
-    square = read_square(save(tmp_path / 'a.png', grey_alpha))
-    np.testing.assert_array_equal(square, 153)
-
-
-@pytest.mark.parametrize(
-    'orientation, undo',
-    [
-        (1, lambda a: a),
-        (2, np.fliplr),
-        (3, lambda a: np.rot90(a, 2)),
-        (4, np.flipud),
-        (6, lambda a: np.rot90(a, 3)),
-        (8, lambda a: np.rot90(a, 1)),
-    ],
-)
-def test_images_are_turned_as_their_exif_orientation_says(orientation, undo, pixels, tmp_path):
-    square = pixels[8:56]
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    path = save(tmp_path / 'a.png', np.ascontiguousarray(square), exif=exif)
-    np.testing.assert_array_equal(read_square(path), undo(square).transpose(2, 0, 1))
-
-
-@pytest.mark.parametrize('extension', ['png', 'jpg', 'gif', 'bmp'])
-def test_broken_files_are_told_in_one_line(extension, tmp_path):
-    pixels = np.random.RandomState(0).randint(0, 256, (48, 64, 3)).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, {'jpg': 'jpeg'}.get(extension, extension))
-    path = tmp_path / ('a.' + extension)
-    for tenth in range(10):
-        path.write_bytes(file.getvalue()[: len(file.getvalue()) * tenth // 10])
-        with pytest.raises(UserError) as caught:
-            read_square(str(path))
-        assert path.name in str(caught.value) and '\n' not in str(caught.value)
-
-
-@pytest.mark.parametrize('seed', range(40))
-def test_flipped_bytes_never_end_in_a_traceback(seed, pixels, tmp_path):
-    rng = np.random.RandomState(seed)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, ('png', 'jpeg', 'gif', 'tiff')[seed % 4])
-    data = bytearray(file.getvalue())
-    for i in rng.randint(0, len(data), 5):
-        data[i] ^= 1 << rng.randint(8)
-    path = tmp_path / 'a.png'
-    path.write_bytes(bytes(data))
-    try:
-        square = read_square(str(path))
-    except UserError as error:
-        assert 'a.png' in str(error) and '\n' not in str(error)
-    else:
-        assert square.ndim == 3 and square.shape[1] == square.shape[2]
-
-
-def test_other_files_are_refused(tmp_path):
-    (tmp_path / 'a.txt').write_text('no image')
-    with pytest.raises(UserError, match='no image that Pillow can read'):
-        read_square(str(tmp_path / 'a.txt'))
-    with pytest.raises(UserError, match='directory'):
-        read_square(str(tmp_path))
-    with pytest.raises(UserError, match='No such file'):
-        read_square(str(tmp_path / 'none.png'))
-
-
-def test_a_image_that_unpacks_to_gigabytes_is_refused(tmp_path):
-    header = b'IHDR' + struct.pack('>IIBBBBB', 30000, 30000, 8, 2, 0, 0, 0)
-    (tmp_path / 'huge.png').write_bytes(
-        b'\x89PNG\r\n\x1a\n'
-        + struct.pack('>I', 13)
-        + header
-        + struct.pack('>I', zlib.crc32(header))
-        + struct.pack('>I', 0)
-        + b'IDAT'
-    )
-    with pytest.raises(UserError, match='too large'):
-        read_square(str(tmp_path / 'huge.png'))
