@@ -28,8 +28,8 @@ def add_arguments(parser: flags.Parser, argv: Sequence[str]) -> None:
         '--option',
         metavar='NAME=VALUE',
         action='append',
-        default=[],
-        help='--option depth=20 is --depth 20 in older words; it goes with the next version',
+        default=None,
+        help='--option depth=20 is the older way to say --depth 20; the next version removes it',
     )
     parser.add_argument(
         '-b',
@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     entry = args.entry
     if args.option:
         vars(args).update(_options(entry, args.option))
-        console.complain(args.prog, '--option NAME=VALUE goes with the next version: --NAME VALUE')
+        console.complain(
+            args.prog, 'write --NAME VALUE: the next version removes --option NAME=VALUE'
+        )
     options = flags.options_of(args, entry)
     device = devices.find(args.gpu)
     engine = devices.choose_engine(args.cpu, args.gpu)

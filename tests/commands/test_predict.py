@@ -1,5 +1,8 @@
 """predict names the classes of ordinary image files."""
 
+import io
+import os
+
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -12,6 +15,7 @@ from chainer_zoo.data.images import ImagePipeline
 from chainer_zoo.functions import noise
 from chainer_zoo.legacy import model_file
 from chainer_zoo.report import golden
+from chainer_zoo.training.prediction import predict
 
 OPTIONS = {'C': 2, 'd': 4, 'multiplier': 2}
 
@@ -130,3 +134,60 @@ def test_mistakes_are_told_in_one_line(command, pixels, tmp_path, capsys, argume
     assert status == 2
     message = capsys.readouterr().err
     assert words in message and message.count('\n') == 1
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(command, pixels, tmp_path, capsys):
+    good = [save(tmp_path / name, pixels) for name in ('first.png', 'last.png')]
+    (tmp_path / 'damaged.png').write_bytes((tmp_path / 'first.png').read_bytes()[:100])
+    os.mkfifo(tmp_path / 'pipe.png')
+    bad = [str(tmp_path / name) for name in ('damaged.png', 'pipe.png', 'missing.png')]
+    assert commands.main(command + ['--top', '1', good[0], *bad, good[1]]) == 2
+    out, err = capsys.readouterr()
+    assert [line for line in out.splitlines() if not line.startswith(' ')] == good
+    assert len(err.splitlines()) == 3
+    for path, line in zip(bad, err.splitlines()):
+        assert line.startswith('python -m chainer_zoo predict: ') and path in line
+
+
+# what an archive of another system leaves: a line break, an escape, bytes that are no UTF-8
+@pytest.mark.parametrize('name', ['写真.png', 'a\nb.png', 'a\x1b[31mb.png', 'caf\udce9.png'])
+@pytest.mark.parametrize('encoding', ['ascii', 'shift-jis', 'utf-8', 'cp1252'])
+def test_a_name_that_the_terminal_cannot_show_is_escaped(
+    name, encoding, command, pixels, tmp_path, monkeypatch
+):
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    streams[1].reconfigure(errors='backslashreplace')  # as Python opens standard error
+    monkeypatch.setattr('sys.stdout', streams[0])
+    monkeypatch.setattr('sys.stderr', streams[1])
+    good = save(tmp_path / 'good.png', pixels)
+    os.rename(good, tmp_path / name)
+    words = command + ['--top', '1', '--names', 'a,b,c,d,é,f,g,h,i,写', str(tmp_path / name)]
+    assert commands.main(words + [str(tmp_path / ('no' + name))]) == 2
+    said = []
+    for stream in streams:
+        stream.flush()
+        said.append(stream.buffer.getvalue().decode(encoding).splitlines())
+    assert [len(lines) for lines in said] == [2, 1]
+    assert all('.png' in lines[0] and '\x1b' not in lines[0] for lines in said)
+
+
+def test_averaged_probabilities_are_returned_as_they_are():
+    class Averages(chainer.Chain):
+        def forward(self, x):
+            return chainer.Variable(np.array([[0.9, 0.1]], np.float32))
+
+    model = Averages()
+    entry = chainer_zoo.entry('swapout')
+    x = np.zeros((1, 3, 8, 8), np.uint8)
+    for sampling, expected in ((True, 0.9), (False, 1 / (1 + np.exp(-0.8)))):
+        given = entry.gives_probabilities(entry.complete({'stochastic_inference': sampling}))
+        p = predict(model, x, ImagePipeline('small'), given)
+        assert p.shape == (1, 2) and p[0, 0] == pytest.approx(expected)
+
+
+def test_only_swapout_gives_probabilities():
+    assert [
+        name
+        for name in chainer_zoo.names()
+        if chainer_zoo.entry(name).gives_probabilities(chainer_zoo.entry(name).complete({}))
+    ] == ['swapout']

@@ -115,6 +115,19 @@ def test_the_command_prints_a_table(capsys):
     assert 'Convolution2DFunction' in capsys.readouterr().out
 
 
-def test_an_unknown_option_is_one_line(capsys):
-    assert main(['profile', '--model', 'resnet', '--option', 'depht=8']) == 2
-    assert 'depth' in capsys.readouterr().err
+def test_options_may_be_said_in_their_older_words_which_is_told(capsys):
+    words = ['profile', 'resnet', '--batch', '2', '--steps', '1', '--cpu', 'numpy', '--csv']
+    counts = []
+    for depth in (['--depth', '14'], ['--option', 'depth=14'], ['--option', 'depth=8']):
+        assert main(words + depth) == 0
+        out, err = capsys.readouterr()
+        counts.append(out.count('\n') and [row.split(',')[:3] for row in out.splitlines()])
+        assert ('--option' in err) is (depth[0] == '--option')
+    assert sorted(counts[0]) == sorted(counts[1]) != sorted(counts[2])
+
+
+@pytest.mark.parametrize('option', ['depht=8', 'depth', 'depth=x', 'depth=9', 'depth=', '=8', ''])
+def test_an_unknown_option_is_one_line(option, capsys):
+    assert main(['profile', '--model', 'resnet', '--option', option]) == 2
+    err = capsys.readouterr().err
+    assert 'depth' in err
