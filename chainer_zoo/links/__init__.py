@@ -8,8 +8,9 @@ from chainer_zoo.links.chained_blocks import ChainedBlocks
 from chainer_zoo.links.conv_bn_relu import ConvBNReLU
 from chainer_zoo.links.convolution import Convolution2D
 from chainer_zoo.links.convolution import Linear
+from chainer_zoo.links.residual_block import ResidualBlock
 from chainer_zoo.links.separable_convolution import SeparableConvolution
-from chainer_zoo.links.stochastic_depth import WithStochasticDepth
+from chainer_zoo.links.with_stochastic_depth import WithStochasticDepth
 
 __all__ = [
     'BNReLUConv',
@@ -20,6 +21,7 @@ __all__ = [
     'ConvBNReLU',
     'Convolution2D',
     'Linear',
+    'ResidualBlock',
     'SeparableConvolution',
     'WithStochasticDepth',
 ]

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import chainer
 import chainer.functions as F
 from chainer import Variable
 
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.convolution import Convolution2D
+from chainer_zoo.links.residual_block import ResidualBlock
 from chainer_zoo.sequence import in_sequence
 from chainer_zoo.sequence import Skip
 
 
-class BasicBlock(chainer.Chain):
+class BasicBlock(ResidualBlock):
     """ReLU(BN(conv(ReLU(BN(conv(x))))) + shortcut(x)): He et al. 2015, figure 5, left.
 
-    The shortcut picks every ``stride``-th pixel and appends zero channels (option A there).
-
-    Args:
-        in_channels (int): channels of the input.
-        out_channels (int): channels of the output, at least ``in_channels``.
-        stride (int): of the second convolution and the shortcut.
-
-    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    The shortcut picks every ``stride``-th pixel and appends zero channels (option A there). Args,
+    input and output: as :class:`~chainer_zoo.links.ResidualBlock`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
-        super().__init__()
-        self.stride = stride
+        super().__init__(in_channels, out_channels, stride)
         with self.init_scope():
             self.conv1 = Convolution2D(in_channels, out_channels, 3, 1, 1)
             self.bn1 = BatchNormalization(out_channels)
@@ -36,12 +29,6 @@ class BasicBlock(chainer.Chain):
             self.bn2 = BatchNormalization(out_channels)
 
     def forward(self, x: Variable, scale: float = 1.0) -> Variable:
-        """Return the block's output.
-
-        Args:
-            x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
-            scale (float): factor of the branch, for blocks that survive by chance.
-        """
         return in_sequence(
             x,
             self.conv1,

@@ -12,6 +12,7 @@ from chainer_zoo.links import BatchNormalization
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import ChainedBlocks
 from chainer_zoo.links import Convolution2D
+from chainer_zoo.links import ResidualBlock
 from chainer_zoo.links import WithStochasticDepth
 from chainer_zoo.models.schedules import linear_schedule
 from chainer_zoo.sequence import bn_relu
@@ -19,7 +20,7 @@ from chainer_zoo.sequence import in_sequence
 from chainer_zoo.sequence import Skip
 
 
-class Projection(BNReLUConv):
+class Projection(chainer.Chain):
     """A level's shortcut: BN, ReLU and a 1x1 convolution of every ``stride``-th pixel.
 
     How much smaller a level makes its maps depends on the blocks that were dropped, so the stride
@@ -31,7 +32,10 @@ class Projection(BNReLUConv):
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 1, 1, 0)
+        super().__init__()
+        with self.init_scope():
+            self.bn = BatchNormalization(in_channels)
+            self.conv = Convolution2D(in_channels, out_channels, 1)
 
     def forward(self, x: Variable, stride: int) -> Variable:
         """Project ``x``.
@@ -58,20 +62,14 @@ def level_shortcut(h: Variable, x: Variable, projection: Projection) -> Variable
     return residual_add(h, projection(x, x.shape[2] // h.shape[2]))
 
 
-class RoRBlock(chainer.Chain):
+class RoRBlock(ResidualBlock):
     """A final level: BN, ReLU, conv twice, and a shortcut.
 
-    Args:
-        in_channels (int): channels of the input.
-        out_channels (int): channels of the output.
-        stride (int): of the first convolution and the shortcut.
-
-    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    Args, input and output: as :class:`~chainer_zoo.links.ResidualBlock`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__(in_channels, out_channels, stride)
         with self.init_scope():
             self.bn1 = BatchNormalization(in_channels)
             self.conv1 = Convolution2D(in_channels, out_channels, 3, stride, 1)
@@ -81,12 +79,6 @@ class RoRBlock(chainer.Chain):
                 self.projection = Projection(in_channels, out_channels)
 
     def forward(self, x: Variable, scale: float = 1.0) -> Variable:
-        """Return the block's output.
-
-        Args:
-            x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
-            scale (float): factor of the branch, for blocks that survive by chance.
-        """
         if hasattr(self, 'projection'):
             skip = Skip(self.projection(x, self.stride), scale=scale)
         else:

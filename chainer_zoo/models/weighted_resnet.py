@@ -11,6 +11,7 @@ from chainer import Variable
 from chainer_zoo.functions import shortcut
 from chainer_zoo.links import ChainedBlocks
 from chainer_zoo.links import ConvBNReLU
+from chainer_zoo.links import ResidualBlock
 from chainer_zoo.links import WithStochasticDepth
 from chainer_zoo.models.schedules import linear_schedule
 from chainer_zoo.sequence import in_sequence
@@ -45,20 +46,14 @@ class Weight(chainer.Chain):
         return self.weight(x)
 
 
-class WeightedBlock(chainer.Chain):
+class WeightedBlock(ResidualBlock):
     """y = alpha F(x) + x, with F = conv, BN, ReLU twice.
 
-    Args:
-        in_channels (int): channels of the input.
-        out_channels (int): channels of the output.
-        stride (int): of the second convolution and the shortcut.
-
-    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    Args, input and output: as :class:`~chainer_zoo.links.ResidualBlock`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__(in_channels, out_channels, stride)
         with self.init_scope():
             self.conv1 = ConvBNReLU(in_channels, out_channels, 3, 1, 1)
             # as the original: the second convolution strides
@@ -66,12 +61,6 @@ class WeightedBlock(chainer.Chain):
             self.weight = Weight()
 
     def forward(self, x: Variable, scale: float = 1.0) -> Variable:
-        """Return the block's output.
-
-        Args:
-            x (:class:`~chainer.Variable`): float (B, in_channels, H, W).
-            scale (float): factor of the branch, for blocks that survive by chance.
-        """
         return in_sequence(x, self.conv1, self.conv2, self.weight, Skip(x, self.stride, scale))
 
 
@@ -123,7 +112,7 @@ class WeightedResNet(chainer.Chain):
         self.channels = channels
 
     def alphas(self) -> Iterator[chainer.Parameter]:
-        """Yield the parameters that weight the residuals; they have a learning rate of their own."""
+        """Yield the weights of the residuals, which have a learning rate of their own."""
         for link in self.links():
             if isinstance(link, Alpha):
                 yield link.W

@@ -15,6 +15,7 @@ from chainer_zoo.links import Linear
 from chainer_zoo.links import SeparableConvolution
 from chainer_zoo.sequence import in_sequence
 from chainer_zoo.sequence import SequentialChain
+from chainer_zoo.sequence import Skip
 from chainer_zoo.sequence import Step
 
 
@@ -79,11 +80,12 @@ class Module(chainer.Chain):
                 self.shortcut_bn = BatchNormalization(last)
 
     def forward(self, x: Variable) -> Variable:
-        h = in_sequence(F.relu(x) if self.first_relu else x, self.inner, self.last)
+        h = F.relu(x) if self.first_relu else x
         if self.stride is None:
-            return h + x
+            return in_sequence(h, self.inner, self.last, Skip(x))
+        h = in_sequence(h, self.inner, self.last)
         h = F.max_pooling_2d(h, 3, self.stride, 1, cover_all=False)
-        return h + in_sequence(x, self.shortcut, self.shortcut_bn)
+        return in_sequence(x, self.shortcut, self.shortcut_bn, Skip(h))
 
 
 class Xception(chainer.Chain):
