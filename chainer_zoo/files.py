@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
-import tempfile
 import unicodedata
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from chainer_zoo.errors import UserError
@@ -19,6 +20,8 @@ _KINDS = {
     stat.S_IFCHR: 'a device',
     stat.S_IFBLK: 'a device',
 }
+
+_KEPT_OF_NAME = 200  # bytes; systems allow 255, and a temporary file's name is longer by 23
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
@@ -76,14 +79,14 @@ def printable(text: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def write_whole(path):
+def write_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Write a file under another name in its folder, and give it its name once it is whole.
 
     Whoever reads ``path`` sees the old file or the new one, also when the process is killed or the
     machine stops in the middle: the data is on the disk before the name is.
 
     Args:
-        path (str or os.PathLike): the file to write; its folder exists.
+        path: the file to write; its folder exists.
 
     Yields:
         A binary file object.
@@ -95,12 +98,11 @@ def write_whole(path):
     folder, name = os.path.split(os.path.abspath(path))
     temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix='.' + name + '.', suffix='.part', dir=folder)
+        handle, temporary = _new_part(folder, name)
         with os.fdopen(handle, 'wb') as f:
             yield f
             f.flush()
             os.fsync(f.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner reads
         os.replace(temporary, path)
         _sync_folder(folder)
     except OSError as e:
@@ -111,26 +113,86 @@ def write_whole(path):
         raise
 
 
-def remove_parts(folder):
+def _new_part(folder: str, name: str) -> tuple[int, str]:
+    """Make an empty temporary file for ``name``, with any new file's permissions."""
+    # not by tempfile: its files are their owner's alone, and the mask that others should be made
+    # with can only be asked for by changing it, which other threads would notice
+    start = os.fsencode(name)[:_KEPT_OF_NAME].decode('utf-8', 'ignore')
+    path = os.path.join(folder, f'.{start}.{secrets.token_hex(8)}.part')
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0)
+    return os.open(path, flags, 0o666), path
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        UserError: it may not be removed.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as e:
+        raise UserError(f'cannot remove {os.fspath(path)}: {e.strerror or e}') from e
+
+
+def remove_parts(folder: str | os.PathLike[str]) -> None:
     """Remove what killed writers left behind in ``folder``: temporary files that got no name."""
     for name in os.listdir(folder):
         if name.startswith('.') and name.endswith('.part'):
             _remove(os.path.join(folder, name))
 
 
-def _remove(path):
+def _remove(path: str | None) -> None:
     if path is not None:
         with contextlib.suppress(OSError):
             os.unlink(path)
 
 
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder, and those that it lies in, all or none.
+
+    Raises:
+        UserError: it cannot be made, or something else is there.
+    """
+    path = os.path.abspath(path)
+    missing = []
+    folder = path
+    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    made = []
+    try:
+        for folder in reversed(missing):
+            os.mkdir(folder)
+            made.append(folder)
+    except BaseException as e:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        if isinstance(e, OSError):
+            raise UserError(f'cannot make the folder {path}: {e.strerror or e}') from e
+        raise
 
 
-def _sync_folder(folder):
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Check that a folder can be written to, or that it can be made, without making it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    path = os.path.abspath(path)
+    folder = path
+    while not os.path.lexists(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise UserError(f'cannot write into {path}: {folder} is no folder')
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f'cannot write into {path}: you may not write into {folder}')
+
+
+def _sync_folder(folder: str) -> None:
     """Have the new name itself on the disk, where the system lets folders be synced."""
     if os.name != 'posix':
         return

@@ -2,7 +2,10 @@
 
 import errno
 import os
+import shutil
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -156,3 +159,84 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path, monkeypatch):
 )
 def test_a_name_is_shown_on_one_line_without_control_characters(text, shown):
     assert files.printable(text) == shown
+
+
+@pytest.mark.parametrize('mask', [0o022, 0o077])
+def test_permissions_follow_the_mask_that_nobody_touches(tmp_path, mask):
+    code = (
+        f'import os; os.umask({mask})\n'
+        'from chainer_zoo import files\n'
+        'def forbidden(*args): raise AssertionError("the mask was changed")\n'
+        'os.umask = forbidden\n'
+        f'with files.write_whole({str(tmp_path / "whole")!r}): pass'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
+    assert (tmp_path / 'whole').stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.mark.parametrize('name', ['x' * 255, '\u753b' * 85, '\udce9' * 200, '.hidden', 'a b\n'])
+def test_any_name_that_a_file_can_have_can_be_written(tmp_path, name):
+    path = os.path.join(str(tmp_path), name)
+    with files.write_whole(path) as f:
+        f.write(b'new')
+    assert os.listdir(str(tmp_path)) == [name]
+
+
+def test_a_folder_that_was_deleted_is_one_line(tmp_path):
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    with pytest.raises(UserError, match='No such file or directory; nothing was changed') as error:
+        with files.write_whole(folder / 'model') as f:
+            f.write(b'half')
+            shutil.rmtree(folder)
+    assert '\n' not in str(error.value)
+
+
+def test_removing_a_file_twice_is_as_good_as_once(tmp_path):
+    (tmp_path / 'model').write_bytes(b'')
+    files.remove(tmp_path / 'model')
+    files.remove(tmp_path / 'model')
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_may_not_be_removed_is_one_line(tmp_path):
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(UserError, match='cannot remove .*folder'):
+        files.remove(tmp_path / 'folder')
+
+
+def test_folders_are_made_with_those_around_them(tmp_path):
+    files.make_folder(tmp_path / 'a' / 'b')
+    files.make_folder(tmp_path / 'a' / 'b')
+    assert (tmp_path / 'a' / 'b').is_dir()
+
+
+@pytest.mark.parametrize(
+    'path', ['new/file/run', 'new/' + 'x' * 256, 'a-file', 'a-file/run', 'new/a/b/' + 'x' * 300]
+)
+def test_folders_are_made_all_or_none(tmp_path, path):
+    (tmp_path / 'a-file').write_bytes(b'')
+    real = os.mkdir
+
+    def mkdir(name, *args):
+        if os.path.basename(name) == 'file':
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(name, *args)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match='cannot make'):
+        patch.setattr(os, 'mkdir', mkdir)
+        files.make_folder(tmp_path / path)
+    assert os.listdir(tmp_path) == ['a-file']
+
+
+def test_whether_a_folder_can_be_written_to_is_known_without_making_it(tmp_path, monkeypatch):
+    (tmp_path / 'a-file').write_bytes(b'')
+    files.require_writable(tmp_path)
+    files.require_writable(tmp_path / 'a' / 'b')
+    for path in ('a-file', 'a-file/run'):
+        with pytest.raises(UserError, match='a-file is no folder'):
+            files.require_writable(tmp_path / path)
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(UserError, match='you may not write into'):
+        files.require_writable(tmp_path / 'a')
+    assert os.listdir(tmp_path) == ['a-file']
