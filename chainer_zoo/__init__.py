@@ -1,5 +1,8 @@
 """The image-recognition models of 2016, as Chainer Chains that compute what the original did."""
 
+from chainer_zoo import starting  # the imports below take seconds, in which Ctrl-C may come
+
+# isort: split
 from chainer_zoo import compat  # before anything imports Chainer
 
 # isort: split
@@ -10,4 +13,4 @@ from chainer_zoo.catalog import names
 from chainer_zoo.functions.noise import no_noise
 from chainer_zoo.version import __version__
 
-__all__ = ['__version__', 'build', 'compat', 'engines', 'entry', 'names', 'no_noise']
+__all__ = ['__version__', 'build', 'compat', 'engines', 'entry', 'names', 'no_noise', 'starting']

@@ -33,8 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    words = sys.argv[1:] if argv is None else argv
     prog = _program()
+    return console.guarded(lambda: _main(words, prog), prog)
+
+
+def _main(argv: Sequence[str], prog: str) -> int:
     parser = Parser(prog=prog, description='The image-recognition models of 2016.')
     parser.add_argument('--version', action='version', version=f'chainer_zoo {__version__}')
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 from typing import Callable
@@ -44,6 +45,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print an error on one line, and exit with status 2."""
         self.exit(2, f'{self.prog}: {printable(message)} (--help lists all flags)\n')
+
+    def print_help(self, file: Any = None) -> None:
+        """Print all flags. Where that fails it is an error; argparse would hide it."""
+        (sys.stdout if file is None else file).write(self.format_help())
 
 
 def whole(at_least: int, at_most: int = MOST) -> Callable[[str], int]:
