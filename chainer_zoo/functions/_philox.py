@@ -6,7 +6,7 @@ element. Whoever needs it again, on whatever device, computes it again:
 * Block b (from 0) of draw d under seed s is what Philox gives for the counter (b + 1, d, 0, 0),
   lowest word first, and the key (s, 0): four words of 64 bits. ``numpy.random.Philox`` is the
   reference; it steps its counter before its first block, hence b + 1.
-* Each word is two *lanes* of 32 bits, the low half first: lane l stands in word l // 2, block
+* Each word is two *lanes* of 32 bits, the low half first: lane l is in word l // 2, block
   l // 8. No two (draw, lane) share bits, and under one seed no two blocks are equal.
 * A lane drops its element where it lies below the threshold round(ratio * 2**32). Comparing
   integers leaves no rounding to differ between devices; the ratio is met to 2**-33.

@@ -12,7 +12,7 @@ from chainer.utils import type_check
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import _array
 
-# Where element i of the result (B, C, H, W) stands.
+# The place of element i of the result (B, C, H, W).
 _PLACE = """
 I rest = static_cast<I>(i);
 const I column = rest % width;

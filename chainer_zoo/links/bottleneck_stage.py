@@ -12,10 +12,10 @@ from chainer_zoo.sequence import bn_relu
 
 
 class BottleneckStage(chainer.Chain):
-    """The layers of bottlenecks 1x1, 3x3, 1x1, each pre-activated; what joins them is left open.
+    """The layers of bottlenecks: convolutions 1x1, 3x3, 1x1, each with BN and ReLU before it.
 
-    Source of the block: He et al. 2016, "Identity Mappings in Deep Residual Networks", figure 1
-    (b) and section 4.
+    A subclass joins the branch of each bottleneck with its shortcut. Source of the block: He et al.
+    2016, "Identity Mappings in Deep Residual Networks", figure 1 (b) and section 4.
 
     Args:
         in_channels (int): channels of the stage's input.

@@ -26,7 +26,7 @@ class AlivePaths(NamedTuple):
     long: tuple[AlivePaths, AlivePaths] | None
 
 
-#: Those of a single layer.
+#: The paths through a single layer.
 LAYER = AlivePaths(True, None)
 
 
@@ -58,10 +58,10 @@ def single_column(columns: int, column: int) -> AlivePaths:
 
 
 def local_drop_path(columns: int, ratio: float) -> AlivePaths:
-    """Draw which inputs of all joins are dropped, each for itself: local drop-path.
+    """Draw for each input of each join whether it is dropped: local drop-path.
 
-    A half without any path takes the other half of its input along, and a fractal without any path
-    is drawn again, so no join that is computed is without input.
+    Where one half has no path left, the other half is dropped too. A fractal that has no path left
+    is drawn again. So every join that is computed has an input.
 
     Args:
         columns (int): how many columns the fractal has.

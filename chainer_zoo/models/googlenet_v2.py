@@ -77,12 +77,12 @@ class GoogLeNetV2(chainer.Chain):
     Source: nutszebra/googlenet_v2, googlenet_v2.py.
 
     Differences:
-        From the paper: the first convolution is an ordinary one, not separable; the first three
-        are in the order BN, ReLU, convolution, so the images themselves lose what is darker
-        than a channel's mean and the third's output is pooled as it is; 4e pools by average, not
-        by maximum; 4c gives the 608 channels that the figure's columns add up to, where its row
-        says 576; pools are padded and cover the whole map: 57, 29, 15 and 8 pixels a side instead
-        of 56, 28, 14 and 7; no auxiliary classifiers; convolutions have biases.
+        From the paper: the first convolution is an ordinary one, not separable; the first three are
+        in the order BN, ReLU, convolution, so pixels darker than their channel's mean are cut off,
+        and the third's output is pooled without ReLU; 4e pools by average, not by maximum; 4c gives
+        the 608 channels that the figure's columns add up to, where its row says 576; pools are
+        padded and cover the whole map: 57, 29, 15 and 8 pixels a side instead of 56, 28, 14 and 7;
+        no auxiliary classifiers; convolutions have biases.
         From the original: none.
     """
 
@@ -106,7 +106,7 @@ class GoogLeNetV2(chainer.Chain):
             self.linear = Linear(1024, n_class)
 
     def forward(self, x: Variable) -> Variable:
-        # as the original: BN and ReLU act on the images, and none stands before each pool
+        # as the original: BN and ReLU act on the images, and there are none before each pool
         h = self.conv1(x)  # (B, 64, 112, 112)
         h = F.max_pooling_2d(h, 3, 2, 1)  # (B, 64, 57, 57)
         h = self.conv2_1x1(h)

@@ -14,7 +14,7 @@ from chainer_zoo.sequence import in_sequence
 class HighwayLayer(chainer.Chain):
     """y = H(x) T(x) + x (1 - T(x)): equation (3) of the paper, the carry gate being 1 - T.
 
-    Where H adds channels, x gets channels of zeros first, both for the gate and for the sum.
+    Where H adds channels, zero channels are appended to x first, both for the gate and for the sum.
 
     Args:
         in_channels (int): channels of the input.
@@ -57,11 +57,11 @@ class Highway(chainer.Chain):
     Source: nutszebra/highway_networks, highway_networks.py.
 
     Differences:
-        From the paper: batch normalization and ReLU before every convolution; the gate is a 3x3
-        and two 1x1 convolutions instead of one layer like H, and its bias starts at 0 instead of
-        negative; layers that widen are highway layers too, x padded with channels of zeros,
-        instead of plain ones; the classifier is a global average and a 1x1 convolution instead of
-        a fully connected maxout layer; no dropout.
+        From the paper: batch normalization and ReLU before every convolution; the gate is a 3x3 and
+        two 1x1 convolutions instead of one layer like H, and its bias starts at 0 instead of
+        negative; layers that add channels are highway layers too, with zero channels appended to x,
+        instead of plain ones; the classifier is a global average and a 1x1 convolution instead of a
+        fully connected maxout layer; no dropout.
         From the original: none.
     """
 

@@ -126,15 +126,15 @@ class NAS(chainer.Chain):
     neural_architecture_search_appendix_a.py.
 
     Differences:
-        From the paper, as the original: layers do not pad their input, so maps shrink and unequal
-        ones meet; the input that the last layer takes from the sixth is missing. Filters are the
-        paper's.
+        From the paper, as the original: layers do not pad their input, so maps shrink and maps of
+        unequal size are joined; the input that the last layer takes from the sixth is missing.
+        Filters are the paper's.
         From the original, with ``variant='paper'``: that connection is there, which makes up the
         paper's number of weights; layers pad their input, so every map is as large as the image
         and no map is padded when joined. The paper does not say so, but without padding most
         networks of its search space have no size left, and section 3.3 does not count that among
         the reasons for which a network does not work.
-        Not known of the paper: whether ReLU is before or after batch normalization (before, as
+        Left open by the paper: whether ReLU comes before or after batch normalization (before, as
         the original), and whether a convolution has biases (yes, as the original). The original's
         table of connections lists one from the second layer to the classifier that its code does
         not use; neither variant has it, as section 3.3 gives the classifier only what no layer

@@ -103,8 +103,8 @@ class NINBN(NIN):
     Source: nutszebra/network_in_network_with_bn, network_in_network_with_bn.py.
 
     Differences:
-        From the paper: it has no BN. The first BN and ReLU act on the images themselves, so what
-        is darker than a channel's mean is cut off at the start; no ReLU stands after the last
+        From the paper: it has no BN. The first BN and ReLU act on the images themselves, so
+        pixels darker than their channel's mean are cut off; there is no ReLU after the last
         convolution. The average pooling is that of :class:`NIN`.
         From the original: none.
     """

@@ -58,7 +58,7 @@ class SeparatedBlock(chainer.Chain):
             self.bn3_expansion = BatchNormalization(added)
 
     def forward(self, x: Variable) -> Variable:
-        # unlike the original: it keeps a half where its draw equals p, which no test can tell
+        # unlike the original: it keeps a half whose draw equals p, which next to never happens
         old, added = survives(self.p), survives(self.p)
         if not old and not added:
             # as the original: not even strided

@@ -14,7 +14,7 @@ def linear_schedule(first: float, last: float, blocks: int, start: int = 0) -> l
         first (float): the line at 0.
         last (float): the line at ``blocks``.
         blocks (int): how many numbers.
-        start (int): where on the line the first block stands.
+        start (int): where on the line the first block is.
 
     Returns:
         list of float: ``blocks`` numbers.

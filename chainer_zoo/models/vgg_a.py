@@ -23,7 +23,7 @@ class VGGA(chainer.Chain):
     Source: nutszebra/vgg, vgg_a.py.
 
     Differences:
-        From the paper: dropout stands before the first and the second fully connected layer, not
+        From the paper: dropout comes before the first and the second fully connected layer, not
         after them, so the last one sees every feature; the layers are convolutions in training
         too; the start is not a shallower trained network's.
         From the original: none.
