@@ -104,7 +104,7 @@ def test_a_branch_is_dropped_when_p_is_at_most_u(monkeypatch, u, lives):
     assert survives(0.6) is lives
 
 
-def test_certainties():
+def test_probabilities_0_and_1_are_certain():
     for _ in range(100):
         assert survives(1.0) and not survives(0.0)
     h, x = branches()
@@ -126,7 +126,7 @@ def test_certainties():
     ],
     ids=['one group', 'two groups'],
 )
-def test_at_test_the_branch_counts_p_and_without_noise_one(function, per_image):
+def test_at_test_the_branch_is_multiplied_by_p(function, per_image):
     h, x = branches()
     before = noise.generator.state()
     with chainer_zoo.no_noise():
@@ -140,7 +140,7 @@ def test_at_test_the_branch_counts_p_and_without_noise_one(function, per_image):
     assert noise.generator.state() == before
 
 
-def test_expected_factor():
+def test_survival_scale():
     assert survival_scale(0.3) == 1.0
     with chainer_zoo.no_noise():
         assert survival_scale(0.3) == 1.0

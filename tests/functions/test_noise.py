@@ -120,7 +120,7 @@ def test_two_groups_of_a_batch_are_dropped_independently():
     assert_independent(kept[:, 0], kept[:, 1])
 
 
-def test_two_groups_of_a_image_are_dropped_independently():
+def test_two_groups_of_an_image_are_dropped_independently():
     images = 1000000
     x, h = np.zeros((images, 1, 1, 1), 'f'), np.ones((images, 2, 1, 1), 'f')
     kept = separated_drop_path(h, x, 0.6, 1, per_image=True).array.reshape(-1, 2) != 0
@@ -212,7 +212,7 @@ def test_swapout_samples_in_test_mode_where_it_is_asked_to():
             np.testing.assert_array_equal(swapout(x, x, 0.5, 0.5, sample=True).array, 2)
 
 
-def test_no_noise_is_of_this_thread_alone():
+def test_no_noise_acts_in_its_thread_only():
     seen = []
     with chainer_zoo.no_noise():
         t = threading.Thread(target=lambda: seen.append(chainer.config.chainer_zoo_noise))

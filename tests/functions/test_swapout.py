@@ -109,7 +109,7 @@ def test_backward_uses_the_mask_of_its_own_forward():
         np.testing.assert_allclose(x.grad + 2 * f.grad, y.array, rtol=1e-6)
 
 
-def test_only_what_is_asked_for():
+def test_only_the_wanted_gradients_are_returned():
     """A gradient for x alone and for f alone, and a second gradient through one of the two."""
     ones = np.ones((2, 3), 'd')
     y, (x, f) = run(swapout, (ones, ones), theta1=0.3, theta2=0.5)
@@ -145,7 +145,7 @@ def test_masks_do_not_depend_on_memory_layout(how):
         assert y.array.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
-def test_masks_do_not_depend_on_how_the_work_is_cut_and_shared(monkeypatch):
+def test_masks_do_not_depend_on_chunks_and_threads(monkeypatch):
     x = np.ones((40, 5, 9, 7), 'f')
     expected = Dropout(0.3, KEY).apply((x,))[0].array
     for chunk in (1, 17, 315, 700):

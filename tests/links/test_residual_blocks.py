@@ -13,7 +13,7 @@ X = np.array([[[[1, -2, 3, -4], [-5, 6, -7, 8], [2, -1, 0, 3], [-2, 4, -6, 5]]]]
 
 
 @pytest.mark.parametrize('scale', [1.0, 0.5])
-def test_basic_block_cuts_off_after_the_sum(scale):
+def test_basic_block_has_relu_after_the_sum(scale):
     block = make_identity(links.BasicBlock(1, 1))
     positive, negative = np.maximum(X, 0), np.minimum(X, 0)
     # the branch is ReLU(x); the ReLU after the sum leaves nothing of what is negative
@@ -21,7 +21,7 @@ def test_basic_block_cuts_off_after_the_sum(scale):
     np.testing.assert_array_equal(at_test(block, negative, scale), 0)
 
 
-def test_basic_block_halves_the_map_in_its_second_convolution_and_adds_zero_channels():
+def test_basic_block_strides_in_its_second_convolution():
     block = make_identity(links.BasicBlock(1, 3, 2))
     assert (block.conv1.stride, block.conv2.stride) == ((1, 1), (2, 2))
     y = at_test(block, X)
@@ -30,7 +30,7 @@ def test_basic_block_halves_the_map_in_its_second_convolution_and_adds_zero_chan
     np.testing.assert_array_equal(y[0, 1:], 0)
 
 
-def test_chained_blocks_run_in_their_numbers_order():
+def test_chained_blocks_run_in_order():
     class Append(chainer.Link):
         def __init__(self, digit):
             super().__init__()
@@ -51,13 +51,13 @@ class TestBottleneckStage:
         stage.skip_bn.beta.array[...] = -2
         return stage
 
-    def test_branch_cuts_off_first_and_ends_four_times_as_wide(self, stage):
+    def test_branch_starts_with_bn_relu_and_ends_four_times_as_wide(self, stage):
         y = at_test(lambda x: in_sequence(x, *stage.branch(1)), X)
         assert y.shape == (1, 4, 2, 2)
         np.testing.assert_allclose(y[0, 0], np.maximum(X[0, 0, ::2, ::2], 0), atol=1e-4)
         np.testing.assert_array_equal(y[0, 1:], 0)
 
-    def test_first_shortcut_has_a_normalization_of_its_own_and_relu(self, stage):
+    def test_first_shortcut_has_bn_and_relu_of_its_own(self, stage):
         y = at_test(lambda x: stage.skip(x, 1), X)
         assert y.shape == (1, 4, 2, 2)
         np.testing.assert_allclose(y[0, 0], np.maximum(X[0, 0, ::2, ::2] - 2, 0), atol=1e-4)

@@ -11,7 +11,7 @@ from chainer_zoo.links import SeparableConvolution
 
 
 @pytest.mark.parametrize('ksize,stride,pad', [(3, 1, 1), (3, 2, 1), (5, 1, 2), (3, 1, 0)])
-def test_it_equals_the_plain_convolution_whose_kernels_are_its_products(ksize, stride, pad):
+def test_it_is_the_convolution_with_the_product_of_its_kernels(ksize, stride, pad):
     rng = np.random.RandomState(0)
     x = rng.uniform(-1, 1, (2, 4, 8, 7)).astype(np.float32)
     link = SeparableConvolution(4, 6, ksize, stride, pad)
@@ -35,7 +35,7 @@ def test_identity_kernels_pass_the_image_on():
     np.testing.assert_array_equal(link(x).array, x)
 
 
-def test_with_numpy_alone_it_is_not_ten_times_slower_than_plain_convolution():
+def test_numpy_is_not_ten_times_slower_than_for_a_plain_convolution():
     benchmark = pathlib.Path(__file__).parents[2] / 'benchmarks' / 'separable.py'
     measure = runpy.run_path(str(benchmark))['measure']
     ms, plain, products = measure((2, 728, 728, 19), repeat=3)

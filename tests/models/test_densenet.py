@@ -22,7 +22,7 @@ def test_each_layer_sees_all_maps_before_it():
     np.testing.assert_allclose(y[0], [x[0, 0], positive, 11 * positive, 1111 * positive], rtol=1e-4)
 
 
-def test_transition_averages_behind_its_convolution():
+def test_transition_averages_after_its_convolution():
     transition = make_quiet(densenet.Transition(1))
     transition.bn_relu_conv.conv.W.array[...] = 2
     x = np.array([[[[1, -1, 4, 4], [2, 3, 4, 4]]]], np.float32)
@@ -37,7 +37,7 @@ def test_transition_averages_behind_its_convolution():
         (7, 1, [17, 18, 19]),
     ],
 )
-def test_channels_behind_each_dense_block(depth, growth_rate, channels):
+def test_channels_after_each_dense_block(depth, growth_rate, channels):
     with initializers.unfilled():
         model = densenet.DenseNet(depth=depth, growth_rate=growth_rate)
     h = model.conv1(np.zeros((1, 3, 4, 4), np.float32))

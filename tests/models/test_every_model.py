@@ -107,7 +107,7 @@ def test_the_count_of_weights_is_the_catalogs(name):
         ('nas', {'variant': 'paper'}, 4.200348),
     ],
 )
-def test_rows_of_the_paper_that_the_article_did_not_verify(paper_row, options, millions):
+def test_weights_of_other_rows_of_the_papers(paper_row, options, millions):
     with initializers.unfilled():
         assert parameters.count_weights(chainer_zoo.build(paper_row, **options)) == round(
             millions * 1e6

@@ -57,7 +57,7 @@ def test_no_join_loses_all_its_inputs_in_10000_draws():
     assert len(set(alive)) == 1 + 3 * 3 * 2
 
 
-def test_half_of_the_draws_keep_one_column_each_as_often():
+def test_global_drop_path_keeps_each_column_equally_often():
     alone = [fractalnet.single_column(3, column) for column in (1, 2, 3)]
     assert [paths(a) for a in alone] == [1, 1, 1]
     assert alone[0] == LAYER and alone[2].long[0].long == (LAYER, LAYER)
@@ -86,7 +86,7 @@ def test_without_noise_nothing_is_drawn_and_all_is_alive(draws):
         assert paths(fractalnet.drop_path(3)) == 5
 
 
-def test_a_dead_half_takes_the_other_along_and_a_dead_fractal_is_drawn_again(draws):
+def test_a_dead_half_drops_the_other_and_a_dead_fractal_is_redrawn(draws):
     dead_half = (0.9, 0.9, 0.1, 0.1, 0.9, 0.9)  # long, short; first half: none; second half
     source = draws(*dead_half)
     assert fractalnet.local_drop_path(3, 0.15) == AlivePaths(True, None)

@@ -136,7 +136,7 @@ def test_auxiliary_classifiers_have_the_papers_layers(auxiliary):
     assert shapes == expected
 
 
-def test_without_auxiliary_classifiers_nothing_is_left_of_them():
+def test_auxiliary_classifiers_can_be_left_out():
     with initializers.unfilled():
         model = chainer_zoo.build('googlenet')
     assert not [path for path, _ in model.namedlinks() if 'auxiliary' in path]
@@ -155,7 +155,7 @@ def test_an_auxiliary_classifier_in_numbers():
 
 
 @pytest.mark.parametrize('train, weight', [(True, 0.3), (False, 0)])
-def test_loss_adds_the_auxiliary_ones_in_training_alone(
+def test_loss_adds_the_auxiliary_ones_in_training_only(
     auxiliary, images, train, weight, monkeypatch
 ):
     x, t = images
@@ -173,9 +173,7 @@ def test_loss_adds_the_auxiliary_ones_in_training_alone(
     assert float(loss.array) == pytest.approx((1 + weight * (2 + 3)) * np.log(2), rel=1e-5)
 
 
-def test_every_auxiliary_parameter_is_trained_and_logits_are_those_of_the_plain_network(
-    auxiliary, images
-):
+def test_auxiliary_classifiers_train_and_leave_the_logits_alone(auxiliary, images):
     x, t = images
     with initializers.unfilled():
         plain = chainer_zoo.build('googlenet')
@@ -198,6 +196,6 @@ def test_every_auxiliary_parameter_is_trained_and_logits_are_those_of_the_plain_
             np.testing.assert_allclose(param.grad, theirs[path].grad, rtol=1e-4, atol=1e-6)
 
 
-def test_auxiliary_classifiers_refuse_other_images_in_words(auxiliary):
+def test_auxiliary_classifiers_refuse_images_of_other_sizes(auxiliary):
     with chainer.using_config('train', True), pytest.raises(UserError, match='224 pixels'):
         auxiliary.loss(np.zeros((1, 3, 64, 64), np.float32), np.zeros(1, np.int32))

@@ -46,7 +46,7 @@ def test_the_gate_looks_at_the_padded_input_through_three_convolutions():
     np.testing.assert_allclose(at_test(layer, x), x * (1 - gate), rtol=1e-5)
 
 
-def test_a_new_layer_is_open_by_half_where_its_input_is_zero():
+def test_a_new_gate_is_one_half_where_its_input_is_zero():
     np.testing.assert_array_equal(
         at_test(layer_with(0, 6, 2, 2), np.zeros((1, 2, 2, 2), np.float32)), 3
     )

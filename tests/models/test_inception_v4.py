@@ -61,7 +61,7 @@ def test_shapes_block_by_block(size):
     assert [len(stage.sequence) for stage in stages] == [4, 7, 3]
 
 
-def test_average_leaves_out_what_lies_outside():
+def test_average_does_not_count_the_padding():
     x = np.arange(12, dtype=np.float32).reshape(1, 1, 3, 4)
     y = inception_v4._average(chainer.Variable(x)).array[0, 0]
     expected = [
@@ -106,7 +106,7 @@ BLOCKS = [
 @pytest.mark.parametrize(
     'block,channels,paths', BLOCKS, ids=lambda value: getattr(value, '__name__', None)
 )
-def test_paths_stand_in_the_papers_order(block, channels, paths):
+def test_paths_are_concatenated_in_the_papers_order(block, channels, paths):
     with initializers.unfilled():
         model = block()
     for link in model.links():

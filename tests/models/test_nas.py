@@ -20,7 +20,7 @@ def test_smaller_maps_get_zeros_at_the_bottom_and_the_right():
         np.testing.assert_array_equal(y[0, channel], [[5, 5], [0, 0], [0, 0]])
 
 
-def test_a_layer_normalizes_behind_its_relu():
+def test_a_layer_normalizes_after_its_relu():
     layer = nas.ConvReLUBN(2, 1, 1)
     layer.conv.W.array[...] = 1
     layer.bn.avg_var[...] = 1 - layer.bn.eps
@@ -75,7 +75,7 @@ def test_the_originals_maps_shrink_and_miss_one_connection():
     assert seen[-1][1] == (48, 20, 22)
 
 
-def test_the_papers_maps_keep_their_size_and_the_last_layer_takes_the_sixth_too():
+def test_the_papers_maps_keep_their_size_and_no_connection_is_missing():
     seen = shapes_of_layers('paper')
     assert [channels for channels, _ in seen] == [
         3,

@@ -40,21 +40,21 @@ def logit(model, image):
         ((5, 5), 4),  # maximum 2, averages 0 and 1, on each axis
     ],
 )
-def test_a_pixel_reaches_as_many_windows_as_the_pools_say(network, pixel, windows):
+def test_pools_have_the_kernels_and_strides_of_the_original(network, pixel, windows):
     image = np.zeros((32, 32))
     image[pixel] = 1
     expected = windows / 9.0 / 49
     assert logit(passing_through(network()), image) == pytest.approx(expected, abs=1e-7)
 
 
-def test_only_the_first_form_cuts_its_logits_off_at_0():
+def test_only_without_bn_logits_are_at_least_0():
     for network, expected in ((nin.NIN, 0), (nin.NINBN, -2)):
         model = passing_through(network())
         model.mlpconv3.conv3.b.array[...] = -2
         assert logit(model, np.zeros((32, 32))) == expected
 
 
-def test_the_form_with_bn_cuts_dark_pixels_off_before_the_first_convolution():
+def test_with_bn_dark_pixels_are_cut_off_first():
     darker, brighter = passing_through(nin.NINBN()), passing_through(nin.NINBN())
     darker.mlpconv1.conv1.W.array[...] *= -1  # a negative pixel would come out positive
     brighter.mlpconv1.bn1.beta.array[...] = 3

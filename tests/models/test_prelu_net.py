@@ -33,7 +33,7 @@ def test_three_linear_layers_end_in_prelu():
         np.testing.assert_array_equal(passing_through(2)(x).array, [[8, -1]])
 
 
-def test_dropout_is_off_at_test_and_on_before_each_of_three_layers_in_training():
+def test_dropout_acts_before_each_of_three_layers_in_training_only():
     block = passing_through(4000)
     x = np.ones((1, 4000), np.float32)
     with chainer.using_config('train', False):

@@ -22,7 +22,7 @@ def test_the_papers_pyramids(depth, alpha, blocks, last):
     assert all(out > in_ for _, in_, out, _ in shape)
 
 
-def test_a_block_has_one_relu_and_none_behind_the_sum():
+def test_a_block_has_one_relu_and_none_after_the_sum():
     block = pyramidnet.PyramidBlock(1, 2, stride=2)
     for bn in (block.bn1, block.bn2, block.bn3):
         bn.avg_var[...] = 1 - bn.eps

@@ -54,7 +54,7 @@ def test_preresnet_stage_by_hand():
     np.testing.assert_array_equal(y[0, 1:], 0)
 
 
-def test_preresnet_cuts_off_behind_its_last_stage_too():
+def test_preresnet_has_relu_after_its_last_stage():
     model = make_identity(preresnet.PreResNet(n_class=2, depth=11))
     model.res_block3.bn_relu_conv3_1.conv.b.array[...] = -100
     model.bn_relu_conv.bn.beta.array[...] = 50
@@ -62,7 +62,7 @@ def test_preresnet_cuts_off_behind_its_last_stage_too():
     np.testing.assert_allclose(at_test(model, x), [[50, 50]], rtol=1e-4)
 
 
-def test_preresnet_averages_behind_its_classifier():
+def test_preresnet_averages_after_its_classifier():
     model = make_identity(preresnet.PreResNet(n_class=2, depth=11))
     x = np.zeros((1, 3, 32, 32), np.float32)
     x[0, 0, ::4, ::4] = 1  # the pixels that two shortcuts of stride 2 pick
@@ -76,7 +76,7 @@ def test_preresnet_averages_behind_its_classifier():
 def test_wide_resnet_stage_by_hand():
     stage = make_identity(wide_resnet.WideResNetStage(1, 2, 1, 2))
     y = at_test(stage, X)
-    # what is negative gets past both blocks, as nothing is cut off behind a sum
+    # what is negative gets past both blocks, as no ReLU follows a sum
     np.testing.assert_allclose(y[0, 0], [[4, -1], [8, -2]], rtol=1e-4)
     np.testing.assert_array_equal(y[0, 1], 0)
 

@@ -27,13 +27,13 @@ def at_test(link, residual, transient, side=2):
         return [y.array for y in link(*x)]
 
 
-def test_each_stream_sees_both_and_only_the_residual_one_has_a_shortcut():
+def test_only_the_residual_stream_has_a_shortcut():
     residual, transient = at_test(scale(rir.GeneralizedLayer(1, 1)), 1.0, 10.0)
     np.testing.assert_allclose(residual, 2 * 1 + 5 * 10 + 1, rtol=1e-5)
     np.testing.assert_allclose(transient, 3 * 1 + 7 * 10, rtol=1e-5)
 
 
-def test_a_block_adds_its_input_to_the_residual_stream_behind_the_relu():
+def test_a_block_adds_its_input_to_the_residual_stream_after_the_relu():
     block = rir.RiRBlock(1, 1)
     scale(block.resinit0)
     scale(block.resinit1)
@@ -57,7 +57,7 @@ def test_the_second_layer_has_the_stride_and_zero_channels_are_appended():
     np.testing.assert_array_equal(residual[0, 1], 0)
 
 
-def test_the_streams_are_joined_and_averaged_behind_the_classifier():
+def test_the_streams_are_joined_and_averaged_after_the_classifier():
     model = rir.RiR(n_class=3, channel=4)
     shapes = [model[f'rir{i}'].resinit1.residual_conv1.W.shape[0] for i in range(1, 9)]
     assert shapes == [2, 2, 4, 4, 4, 8, 8, 8]

@@ -24,7 +24,7 @@ def test_projection_normalizes_all_pixels_and_picks_some(stride):
 
 
 @pytest.mark.parametrize('dropped, side, channels', [(False, 2, 3), (True, 4, 3)])
-def test_a_stage_without_its_first_block_keeps_the_map_and_still_widens(
+def test_a_stage_without_its_first_block_keeps_its_size_and_adds_channels(
     monkeypatch, dropped, side, channels
 ):
     monkeypatch.setattr(noise.generator, 'uniform', lambda: 0.9 if dropped else 0.0)
@@ -39,7 +39,7 @@ def test_a_stage_by_hand():
     np.testing.assert_allclose(at_test(stage, X), np.where(X > 0, 4 * X + X, X), rtol=1e-4)
 
 
-def test_a_block_that_widens_has_a_projection_and_the_others_none():
+def test_only_a_block_that_adds_channels_has_a_projection():
     blocks = [ror.RoRBlock(2, 2, 1), ror.RoRBlock(2, 3, 2)]
     assert [hasattr(block, 'projection') for block in blocks] == [False, True]
     block = make_identity(blocks[1])
@@ -53,7 +53,7 @@ def test_a_block_that_widens_has_a_projection_and_the_others_none():
 @pytest.mark.parametrize(
     'second, third', [(False, False), (True, False), (False, True), (True, True)]
 )
-def test_strides_follow_what_was_dropped_and_leave_no_trace(monkeypatch, second, third):
+def test_projection_strides_follow_the_dropped_blocks(monkeypatch, second, third):
     strides = []
     forward = ror.Projection.forward
 

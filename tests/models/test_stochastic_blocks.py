@@ -89,20 +89,20 @@ class TestBlock:
         assert kept == [False, True, True, False]
 
     @pytest.mark.parametrize('out_channels, stride', [(2, 1), (3, 2)])
-    def test_dropped_gives_its_very_input(self, make, scripted, out_channels, stride):
+    def test_a_dropped_block_returns_its_input(self, make, scripted, out_channels, stride):
         block, _ = make(2, out_channels, stride, 0.75)
         x = chainer.Variable(self.X)
         scripted([0.8])
         with chainer.using_config('train', True):
             assert block(x) is x
 
-    def test_appends_zero_channels_where_an_earlier_block_was_dropped(self, make):
+    def test_appends_the_channels_that_a_dropped_block_lacked(self, make):
         block, branch = make(3, 3, 1, 1.0)
         with chainer.using_config('train', True), chainer_zoo.no_noise():
             y = block(self.X).array
         np.testing.assert_array_equal(y, np.concatenate((self.X, 0 * self.X[:, :1]), 1) + branch)
 
-    def test_at_test_the_branch_has_its_expectation(self, make, scripted):
+    def test_at_test_the_branch_is_multiplied_by_p(self, make, scripted):
         block, branch = make(2, 2, 1, 0.75)
         left = scripted([0.8])
         np.testing.assert_allclose(at_test(block, self.X), self.X + 0.75 * branch)
@@ -113,7 +113,7 @@ class TestBlock:
         with chainer.using_config('train', True), chainer_zoo.no_noise():
             np.testing.assert_array_equal(block(self.X).array, self.X + branch)
 
-    def test_mean_over_draws_is_the_expectation(self, make):
+    def test_the_mean_over_draws_is_the_result_at_test(self, make):
         block, branch = make(2, 2, 1, 0.75)
         x = chainer.Variable(self.X)
         noise.generator.seed(0)

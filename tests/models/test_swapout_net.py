@@ -30,7 +30,7 @@ def test_theta_runs_from_0_and_ends_one_block_short_of_a_half():
     np.testing.assert_allclose(thetas, np.arange(9) / 18.0, rtol=1e-12)
 
 
-def test_the_first_shortcut_is_relu_of_bn_every_second_pixel_and_zero_channels():
+def test_the_first_shortcut_is_bn_relu_strided_with_zero_channels():
     stage = swapout.SwapoutStage(2, 2, [0.25], stride=2)
     stage.skip_bn.avg_var[...] = 1 - stage.skip_bn.eps
     stage.bn_relu_conv3_1.conv.W.array[...] = 0

@@ -28,7 +28,7 @@ def test_alpha_multiplies_a_branch_that_is_at_least_0():
     np.testing.assert_allclose(at_test(block, X), X - 0.25 * np.maximum(X, 0), rtol=1e-4)
 
 
-def test_alphas_gradient_is_the_branch_times_what_comes_back():
+def test_alphas_gradient_is_the_sum_of_branch_times_gradient():
     alpha = weighted_resnet.Weight()
     alpha.cleargrads()
     x = chainer.Variable(X)
@@ -39,7 +39,7 @@ def test_alphas_gradient_is_the_branch_times_what_comes_back():
     np.testing.assert_array_equal(x.grad, 0)
 
 
-def test_alpha_has_a_rate_of_its_own():
+def test_alpha_has_its_own_learning_rate():
     recipe = chainer_zoo.entry('weighted_resnet').recipe
     model = weighted_resnet.WeightedResNet(depth=10)
     optimizer = make_optimizer(recipe, model)

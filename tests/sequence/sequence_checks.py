@@ -27,7 +27,7 @@ def link(channels, seed=0):
 
 
 def assert_same(ours, theirs, rtol=1e-3):
-    """Compare by name; what is 0 but for rounding (biases ahead of BN) counts as 0."""
+    """Compare by name; what is 0 but for rounding (biases before BN) counts as 0."""
     assert ours.keys() == theirs.keys()
     for name in theirs:
         np.testing.assert_allclose(

@@ -148,7 +148,7 @@ def test_branches_are_joined_in_their_order(engine):
 @pytest.mark.parametrize(
     'kind, inputs', [('fire', 0), ('paths', 0), ('narrow paths', 0), ('dense', 1)]
 )
-def test_without_gradients_no_result_is_copied(engine, kind, inputs, monkeypatch):
+def test_an_evaluation_copies_no_result(engine, kind, inputs, monkeypatch):
     pytest.importorskip('numba')
     from chainer_zoo.engines.cpu import joining
     from chainer_zoo.engines.cpu import memory

@@ -37,7 +37,7 @@ def run(function, shape, on, train=True):
 @pytest.mark.parametrize('train', [True, False], ids=['training', 'test'])
 @pytest.mark.parametrize('on', ENGINES, ids=lambda on: 'oneDNN' if on else 'NumPy')
 @pytest.mark.parametrize('shape', SHAPES, ids=str)
-def test_output_gradients_and_statistics_are_those_of_the_two_functions(shape, on, train):
+def test_bn_relu_is_batch_normalization_then_relu(shape, on, train):
     apart = run(lambda x, bn: F.relu(bn(x)), shape, False, train)
     fused = run(bn_relu, shape, on, train)
     for a, b in zip(apart, fused):
@@ -46,7 +46,7 @@ def test_output_gradients_and_statistics_are_those_of_the_two_functions(shape, o
 
 @pytest.mark.parametrize('on', ENGINES, ids=lambda on: 'oneDNN' if on else 'NumPy')
 @pytest.mark.parametrize('shape', SHAPES, ids=str)
-def test_without_gradients_the_output_is_the_same(shape, on):
+def test_bn_relu_without_gradients(shape, on):
     x = np.random.RandomState(2).uniform(-2, 2, shape).astype(np.float32)
     bn = link(shape[1])
     with chainer.using_config('train', False), chainer.no_backprop_mode():
@@ -56,7 +56,7 @@ def test_without_gradients_the_output_is_the_same(shape, on):
 
 
 @pytest.mark.parametrize('on', ENGINES, ids=lambda on: 'oneDNN' if on else 'NumPy')
-def test_a_gradient_can_be_differentiated_as_a_variable_of_its_own(on):
+def test_a_gradient_is_a_variable_that_can_be_differentiated(on):
     x = chainer.Variable(np.random.RandomState(3).uniform(-2, 2, SHAPES[0]).astype(np.float32))
     bn = link(SHAPES[0][1])
     with engines.CPU.using(on):
@@ -77,7 +77,7 @@ CONVOLUTIONS = {
 
 
 class Layers(chainer.Chain):
-    """A pre-activated layer, an activated one, and a shortcut behind both."""
+    """A pre-activated layer, an activated one, and a shortcut after both."""
 
     def __init__(self, channels, **kwargs):
         super().__init__()
@@ -157,7 +157,7 @@ ORDERS = sorted(Layers(4, ksize=1).orders(np.zeros((1, 4, 2, 2), np.float32)))
 )
 @pytest.mark.parametrize('channels', [4, 16])
 @pytest.mark.parametrize('order', ORDERS)
-def test_steps_taken_together_are_the_steps_one_by_one(order, channels, train, backprop, on):
+def test_a_sequence_is_its_steps_one_by_one(order, channels, train, backprop, on):
     x = np.random.RandomState(4).uniform(-1, 1, (3, channels, 6, 8)).astype(np.float32)
     results = []
     for engine, apply in ((False, one_by_one), (on, in_sequence)):
@@ -171,7 +171,7 @@ def test_steps_taken_together_are_the_steps_one_by_one(order, channels, train, b
 @pytest.mark.parametrize('kind', sorted(CONVOLUTIONS))
 @pytest.mark.parametrize('order', ['basic block', 'pre-activated block'])
 @pytest.mark.parametrize('train', [True, False], ids=['training', 'test'])
-def test_any_kind_of_convolution_is_taken(engine, order, kind, train):
+def test_a_sequence_takes_any_convolution(engine, order, kind, train):
     x = np.random.RandomState(4).uniform(-1, 1, (2, 16, 7, 5)).astype(np.float32)
     results = []
     for on, apply in ((False, one_by_one), (True, in_sequence)):
@@ -193,7 +193,23 @@ def test_a_block_is_one_node(engine):
             ), order
 
 
-def test_what_a_convolution_reads_is_kept_once_where_its_gradient_can_normalize(engine):
+@pytest.mark.parametrize('train', [True, False], ids=['training', 'test'])
+def test_an_engine_may_offer_only_some_stages(engine, monkeypatch, train):
+    from chainer_zoo.engines.cpu.stages import OneDNNStages
+
+    class NoConvolutions(OneDNNStages):
+        def convolve(self, x_shape, link, before):
+            return None
+
+    x = np.random.RandomState(4).uniform(-1, 1, (2, 16, 7, 5)).astype(np.float32)
+    expected = computed(Layers(16, ksize=3, pad=1), x, 'basic block', one_by_one, train, train)
+    monkeypatch.setattr(type(engines.CPU), 'stages', NoConvolutions())
+    with engines.CPU.using(True):
+        found = computed(Layers(16, ksize=3, pad=1), x, 'basic block', in_sequence, train, train)
+    assert_same(found, expected)
+
+
+def test_the_input_of_a_convolution_is_not_kept_beside_that_of_bn(engine):
     pytest.importorskip('numba')
     x = chainer.Variable(np.ones((8, 64, 16, 16), np.float32))
     layers = Layers(64, ksize=3, pad=1)
@@ -220,7 +236,7 @@ def test_double_backward(engine, order):
     assert_same(second_order(True, in_sequence), second_order(False, one_by_one), 2e-3)
 
 
-def test_a_third_gradient_is_there_too(engine):
+def test_third_order_gradient(engine):
     def third_order(on, apply):
         layers = Layers(4, ksize=3, pad=1)
         x = chainer.Variable(np.random.RandomState(3).uniform(-2, 2, (2, 4, 4, 4)).astype('f'))
@@ -236,9 +252,7 @@ def test_a_third_gradient_is_there_too(engine):
 
 @pytest.mark.parametrize('order', ORDERS)
 @pytest.mark.parametrize('train', [True, False], ids=['training', 'test'])
-def test_without_code_for_convolution_and_more_in_one_it_is_done_apart(
-    engine, monkeypatch, order, train
-):
+def test_an_epilogue_without_fast_code_is_a_pass_of_its_own(engine, monkeypatch, order, train):
     """As on a processor for which oneDNN has only plain loops for it."""
     from chainer_zoo.engines.cpu.convolution import direct
 
@@ -274,7 +288,7 @@ def test_hooks_of_links_are_called(engine, everywhere):
     assert hook.calls == (4 if everywhere else 1)
 
 
-def test_a_batch_of_one_number_a_channel_gets_chainers_warning(engine):
+def test_one_number_a_channel_gets_chainers_warning(engine):
     with engines.CPU.using(True), pytest.warns(UserWarning, match='batch'):
         in_sequence(np.ones((1, 16, 1, 1), np.float32), link(16), F.relu)
 
@@ -292,7 +306,7 @@ def test_a_forgotten_forward_pass_updates_the_statistics_once(engine):
     np.testing.assert_array_equal(*statistics)
 
 
-def test_links_that_wait_for_their_first_input_get_their_shape_from_it(engine):
+def test_uninitialized_links_take_their_shape_from_the_first_input(engine):
     x = np.ones((2, 3, 4, 4), np.float32)
     conv = chainer.links.Convolution2D(None, 4, 3)
     with engines.CPU.using(True):
