@@ -15,9 +15,9 @@ from chainer_zoo.catalog.entry import Entry
 from chainer_zoo.catalog.entry import N_CLASS
 from chainer_zoo.catalog.entry import Option
 from chainer_zoo.catalog.entry import Recipe
-from chainer_zoo.catalog.entry import shown
 from chainer_zoo.catalog.rows import ENTRIES
 from chainer_zoo.errors import UserError
+from chainer_zoo.records import shown
 
 __all__ = ['Entry', 'N_CLASS', 'Option', 'Recipe', 'build', 'entry', 'names']
 

@@ -14,10 +14,10 @@ from chainer_zoo.catalog.results import Result
 from chainer_zoo.catalog.results import results_of
 from chainer_zoo.errors import UserError
 from chainer_zoo.memory import Budget
+from chainer_zoo.records import shown
 
 #: The optimizers that a recipe may name; each is one of Chainer's.
 OPTIMIZERS = ('MomentumSGD', 'RMSprop')
-_SHOWN = 60  # characters of a wrong value that a message shows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -305,15 +305,6 @@ class Entry:
         else:
             stem = self.file_stem(**options)
         return f'{stem}_{epoch}.model'
-
-
-def shown(value: object) -> str:
-    """Return a wrong value as a message shows it: on one line, cut where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python refuses to print numbers of more than 4,300 digits
-        return 'a number of thousands of digits'
-    return text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'
 
 
 _MOST_CLASSES = 100_000

@@ -62,7 +62,7 @@ def test_the_originals_own_model_reaches_what_the_original_logged(
     )
     classes = [line.split() for line in lines[start + 2 : start + 12]]
     assert [float(words[1].rstrip('%')) for words in classes] == pytest.approx(
-        100 * history.per_class[epoch - 1]
+        100 * history.confusion[epoch - 1].diagonal() / 50
     )
     matrix = [[int(n) for n in line.split()[1:]] for line in lines[start + 15 : start + 25]]
     np.testing.assert_array_equal(matrix, history.confusion[epoch - 1])
