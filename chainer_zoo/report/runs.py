@@ -1,75 +1,98 @@
 """Reading finished runs: folders of this project and logs of the original."""
 
-import json
+from __future__ import annotations
+
+import dataclasses
+import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from chainer_zoo import catalog
+from chainer_zoo import records
+from chainer_zoo.catalog import Entry
 from chainer_zoo.errors import UserError
+from chainer_zoo.files import printable
 from chainer_zoo.legacy.log import Log
 
+_MAX_RUNS = 200
+_MAX_EPOCHS = 100_000
+_MAX_DIGITS = 20  # of an option's value on the command line
+_MAX_DIVIDE = 10**6
 
+_LOSS = records.number(-1e50, 1e50, finite=False)  # NaN where a run has diverged
+
+# What is read of ``arguments.json`` and of Chainer's ``log``; there is more in both.
+_RECORD = records.fields(
+    {'model': records.text(100), 'options': records.dict_of(records.scalar(100), 100)},
+    {
+        'commit': records.optional(records.text(100)),
+        'data': records.optional(records.text(10_000)),
+        'engine': records.optional(records.text(1000)),
+        'machine': records.optional(records.text(1000)),
+        'seed': records.optional(records.whole(0, 2**64)),
+        'versions': records.optional(records.dict_of(records.text(100), 100)),
+    },
+)
+_EPOCH = {
+    'epoch': records.whole(0, 10**9),
+    'main/loss': _LOSS,
+    'validation/main/loss': _LOSS,
+    'validation/main/accuracy': records.number(0, 1),
+    'elapsed_time': records.number(0, 1e10),
+}
+_LOG = records.list_of(records.fields(_EPOCH), _MAX_EPOCHS)
+_DIVIDE = records.whole(1, _MAX_DIVIDE)
+
+
+@dataclasses.dataclass(eq=False)
 class Run:
     """One training run, ours or the original's.
 
     Attributes:
-        path (pathlib.Path): the folder, or the original's log.json.
-        label (str): a short name; :func:`read_all` makes it differ between runs.
-        original (bool): whether the original's code ran.
-        entry (chainer_zoo.catalog.Entry): the model's, or None where a log does not say.
-        options (dict): all options of the model, or None where a log does not say.
-        epochs (numpy.ndarray): (E,) numbers of the epochs.
-        train_loss, test_loss (numpy.ndarray): (E,) mean softmax cross entropy (nats).
-        train_loss_divided (bool): whether ``train_loss`` is as the original logs it, divided by
-            the number of parts of a batch, because that number is not known.
-        accuracy (numpy.ndarray): (E,) on the test images, in percent.
-        n_train, n_test (int): numbers of images.
-        seconds (float): from start to the last epoch's end, or None.
-        record (dict): what ``arguments.json`` says, empty for the original.
+        label: a short name; :func:`read_all` makes it differ between runs.
+        original: whether the original's code ran.
+        entry: the model's row in the catalog, or None where a log does not say.
+        options: all options of the model, or None where a log does not say.
+        epochs: (E,) numbers of the epochs.
+        train_loss: (E,) mean softmax cross entropy (nats) on the training images.
+        test_loss: (E,) the same on the test images.
+        accuracy: (E,) on the test images, in percent.
+        n_train: number of training images.
+        n_test: number of test images.
+        seconds: from start to the last epoch's end, or None.
+        record: what ``arguments.json`` says; empty for the original.
+        train_loss_divided: whether ``train_loss`` is as the original logs it, divided by the number
+            of micro-batches, because that number is not known.
     """
 
-    def __init__(
-        self,
-        path,
-        original,
-        entry,
-        options,
-        epochs,
-        train_loss,
-        test_loss,
-        accuracy,
-        history,
-        seconds=None,
-        record=None,
-        train_loss_divided=False,
-    ):
-        self.path = path
-        self.label = path.resolve().parent.name if original else path.resolve().name
-        self.original = original
-        self.entry = entry
-        self.options = options
-        self.epochs = epochs
-        self.train_loss = train_loss
-        self.test_loss = test_loss
-        self.accuracy = accuracy
-        self.n_train = history.n_train
-        self.n_test = history.n_test
-        self.seconds = seconds
-        self.record = record or {}
-        self.train_loss_divided = train_loss_divided
+    label: str
+    original: bool
+    entry: Entry | None
+    options: dict[str, Any] | None
+    epochs: np.ndarray
+    train_loss: np.ndarray
+    test_loss: np.ndarray
+    accuracy: np.ndarray
+    n_train: int
+    n_test: int
+    seconds: float | None = None
+    record: dict[str, Any] = dataclasses.field(default_factory=dict)
+    train_loss_divided: bool = False
 
     @property
-    def best(self):
+    def best(self) -> int:
         """Index of the epoch with the best accuracy on the test images, the first of equals."""
-        return int(np.argmax(np.where(np.isnan(self.accuracy), -1, self.accuracy)))
+        return int(np.argmax(self.accuracy))
 
     @property
-    def remarks(self):
-        """List of str: why the result is not to be held against the article's."""
-        found = []
+    def remarks(self) -> list[str]:
+        """Why the result is not to be held against the article's."""
         if self.entry is None:
             return ['the log is of a model that is not in the catalog']
+        found = []
         if self.options is None:
             found.append('the log does not say the options')
         else:
@@ -89,8 +112,14 @@ class Run:
         return found
 
 
-def read_all(texts):
-    """Return the :class:`Run` of each command-line argument, with labels that differ."""
+def read_all(texts: Sequence[str]) -> list[Run]:
+    """Return the :class:`Run` of each command-line argument, with labels that differ.
+
+    Raises:
+        UserError: one of them cannot be read (see :func:`read`), or there are too many.
+    """
+    if len(texts) > _MAX_RUNS:
+        raise UserError(f'{len(texts):,} runs are given: at most {_MAX_RUNS} can be compared')
     runs = [read(text) for text in texts]
     for run in runs:
         if run.original:
@@ -103,27 +132,28 @@ def read_all(texts):
     return runs
 
 
-def read(text):
+def read(text: str) -> Run:
     """Read a run.
 
     Args:
-        text (str): a folder of this project, or a log.json of the original. A log does not say the
-            options and the parts of a batch; they can be written behind it: ``log.json:C=2,d=4``,
-            and ``divide=4`` for the parts.
+        text: a folder of this project, or a log.json of the original. A log does not say the
+            options and the number of micro-batches; they can be written after it:
+            ``log.json:C=2,d=4``, and ``divide=4`` for the micro-batches.
 
     Returns:
-        Run: what it reached, epoch for epoch.
+        What it reached, epoch by epoch.
 
     Raises:
         UserError: there is no such run, or its files make no sense.
     """
-    path, given = _split(text)
-    if path.is_dir() and (path / 'arguments.json').exists():
+    name, given = _split(text)
+    path = pathlib.Path(name)
+    if os.path.isdir(path) and os.path.exists(path / 'arguments.json'):
         if given:
             raise UserError(f'{text}: a folder has its options in arguments.json')
         return _ours(path)
-    if path.is_dir():
-        if not (path / 'log.json').exists():
+    if os.path.isdir(path):
+        if not os.path.exists(path / 'log.json'):
             raise UserError(
                 f'{path} is no run: a folder with arguments.json and log, or a log.json of '
                 'the original, is expected'
@@ -132,76 +162,67 @@ def read(text):
     return _originals(path, given)
 
 
-def _split(text):
-    """Return the path and the options written behind it."""
-    if not pathlib.Path(text).exists() and ':' in text and '=' in text.rsplit(':', 1)[1]:
-        text, options = text.rsplit(':', 1)
-        pairs = [pair.split('=', 1) for pair in options.split(',')]
-        try:
-            return pathlib.Path(text), {name.strip(): int(value) for name, value in pairs}
-        except ValueError as error:
-            raise UserError(
-                f'{text}: options are written as C=2,d=4 with whole numbers, not {options}'
-            ) from error
-    return pathlib.Path(text), {}
-
-
-def _json(path):
+def _split(text: str) -> tuple[str, dict[str, int]]:
+    """Return the path and the options that are written after it."""
+    name, colon, options = text.rpartition(':')
+    if not colon or '=' not in options or os.path.exists(text):
+        return text, {}
+    pairs = [pair.partition('=') for pair in options.split(',')]
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise UserError(f'cannot read {path}: {error.strerror}') from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{path} is damaged: {error}') from error
+        if any(len(value) > _MAX_DIGITS for _, _, value in pairs):
+            raise ValueError
+        return name, {name.strip(): int(value) for name, _, value in pairs}
+    except ValueError as error:
+        raise UserError(
+            f'{text}: options are written as C=2,d=4 with whole numbers, not {options}'
+        ) from error
 
 
-def _ours(folder):
-    record = _json(folder / 'arguments.json')
-    log = _json(folder / 'log')
-    history = Log.load(folder / 'log.json').history()
+def _label(folder: pathlib.Path) -> str:
+    """Return a folder's name as it can be shown."""
+    folder = pathlib.Path(os.path.abspath(folder))
+    return printable(folder.name or str(folder))
+
+
+def _ours(folder: pathlib.Path) -> Run:
+    path = folder / 'arguments.json'
+    record = _RECORD(records.read(path), str(path))
     try:
         entry = catalog.entry(record['model'])
         options = entry.complete(record['options'])
-        if not log:
-            raise UserError(f'{folder} has no finished epoch yet')
-        columns = [
-            np.array([float(epoch[key]) for epoch in log])
-            for key in (
-                'epoch',
-                'main/loss',
-                'validation/main/loss',
-                'validation/main/accuracy',
-                'elapsed_time',
-            )
-        ]
-    except UserError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(
-            f'{folder} is no run of this project, or damaged: {error} is missing or no number in '
-            'arguments.json or log'
-        ) from error
-    epochs, train_loss, test_loss, accuracy, seconds = columns
+    except UserError as error:
+        raise UserError(f'{path}: {error}') from error
+    path = folder / 'log'
+    log = _LOG(records.read(path, keep=_EPOCH), str(path))
+    if not log:
+        raise UserError(f'{folder} has no finished epoch yet')
+    history = Log.load(folder / 'log.json').history()
+    column = {key: np.array([epoch[key] for epoch in log]) for key in _EPOCH}
     return Run(
-        folder,
-        False,
-        entry,
-        options,
-        epochs.astype(int),
-        train_loss,
-        test_loss,
-        100 * accuracy,
-        history,
-        seconds[-1],
-        record,
+        label=_label(folder),
+        original=False,
+        entry=entry,
+        options=options,
+        epochs=column['epoch'],
+        train_loss=column['main/loss'],
+        test_loss=column['validation/main/loss'],
+        accuracy=100 * column['validation/main/accuracy'],
+        n_train=history.n_train,
+        n_test=history.n_test,
+        seconds=log[-1]['elapsed_time'],
+        record=record,
     )
 
 
-def _originals(path, given):
+def _originals(path: pathlib.Path, given: dict[str, int]) -> Run:
     history = Log.load(path).history()
     if not len(history.accuracy):
         raise UserError(f'{path} has no finished epoch yet')
+    if len(history.accuracy) > _MAX_EPOCHS:
+        raise UserError(f'{path} has more than {_MAX_EPOCHS:,} epochs')
     divide = given.pop('divide', None)
+    if divide is not None:
+        _DIVIDE(divide, f'{path}: divide')
     entry = options = None
     if history.model_name is not None:
         entry = catalog.entry(history.model_name)
@@ -210,14 +231,15 @@ def _originals(path, given):
     elif given:
         raise UserError(f'{path}: options {given}, but the log does not say of which model')
     return Run(
-        path,
-        True,
-        entry,
-        options,
-        np.arange(1, len(history.accuracy) + 1),
-        history.train_loss * (divide or 1),
-        history.test_loss,
-        100 * history.accuracy,
-        history,
+        label=_label(path.parent),
+        original=True,
+        entry=entry,
+        options=options,
+        epochs=np.arange(1, len(history.accuracy) + 1),
+        train_loss=history.train_loss * (divide or 1),
+        test_loss=history.test_loss,
+        accuracy=100 * history.accuracy,
+        n_train=history.n_train,
+        n_test=history.n_test,
         train_loss_divided=divide is None,
     )
