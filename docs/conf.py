@@ -49,3 +49,13 @@ copybutton_exclude = '.linenos, .gp, .go'
 
 linkcheck_anchors = False
 linkcheck_timeout = 20
+
+
+def setup(app):
+    app.connect('html-page-context', _say_what_language_a_page_has)
+
+
+def _say_what_language_a_page_has(app, pagename, templatename, context, doctree):
+    """Let browsers take Japanese glyphs for Japanese pages."""
+    if pagename.startswith('ja/'):
+        context['language'] = 'ja'

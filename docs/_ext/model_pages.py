@@ -21,6 +21,14 @@ from chainer_zoo.report import summary
 
 GITHUB = 'https://github.com/nutszebra/'
 
+#: What the text calls fields of a recipe.
+_WORDS = {
+    'lr': 'learning rate',
+    'micro_batches': 'micro-batches',
+    'weight_decay': 'weight decay',
+    'drop_after': 'drops after epochs',
+}
+
 _PAGE = """\
 # {name}
 
@@ -152,7 +160,8 @@ def _figures(entry, row):
         rows.append(('accuracy, paper', _percent(entry.paper_accuracy, entry.paper_note)))
     if entry.article_accuracy is not None:
         rows.append(('accuracy, article', _percent(entry.article_accuracy, entry.article_note)))
-    rows.append(("the article's verdict", entry.status))
+    if entry.status:
+        rows.append(("the article's verdict", entry.status))
     if entry.top5_error is not None:
         rows.append(('top-5 error on ImageNet, as the article prints it (%)', entry.top5_error))
     weights = f'{row.weights:,}'
@@ -181,7 +190,10 @@ def _results(entry):
 def _result(entry, result):
     where = ', in the article' if result.in_article else ''
     text = f'**{result.figure}%**{where}: epoch {result.epoch}, {result.date}.'
-    differs = [f'{key} {value}' for key, value in {**result.options, **result.recipe}.items()]
+    differs = [
+        f'{_WORDS.get(key, key)} {value}'
+        for key, value in {**result.options, **result.recipe}.items()
+    ]
     differs += [f'{result.images} images'] if result.images else []
     if differs:
         text += f' Trained with {", ".join(differs)}.'
