@@ -9,6 +9,7 @@ import numpy as np
 
 from chainer_zoo.commands import flags
 from chainer_zoo.commands import saved_model
+from chainer_zoo.commands.memory_check import check_memory
 from chainer_zoo.data.images import ImagePipeline
 from chainer_zoo.data.sources import read
 from chainer_zoo.errors import UserError
@@ -58,14 +59,12 @@ def run(args: argparse.Namespace) -> int:
     recipe = args.entry.recipe
     batch = args.batch or recipe.batch
     divide = args.test_batch_divide or (1 if args.batch else recipe.micro_batches)
-    result = evaluate(
-        model,
-        x,
-        y,
-        ImagePipeline(args.entry.image_class(options)),
-        max(1, batch // divide),
-        options['n_class'],
-    )
+    batch = max(1, min(batch // divide, len(x)))
+    images = ImagePipeline(args.entry.image_class(options))
+    if args.batch or args.test_batch_divide:
+        size = images.sizes.test
+        check_memory(args.entry, options, batch, size, train=False, gpu=args.gpu)
+    result = evaluate(model, x, y, images, batch, options['n_class'])
     names = list(data.label_names)
     names += [f'class {i}' for i in range(len(names), options['n_class'])]
     print(evaluation.render(result, names))

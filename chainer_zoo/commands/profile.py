@@ -13,6 +13,7 @@ from chainer_zoo.catalog import Entry
 from chainer_zoo.catalog import N_CLASS
 from chainer_zoo.commands import console
 from chainer_zoo.commands import flags
+from chainer_zoo.commands.memory_check import check_memory
 from chainer_zoo.data.images import SIZE_CLASSES
 from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
@@ -66,10 +67,11 @@ def run(args: argparse.Namespace) -> int:
     options = flags.options_of(args, entry)
     device = devices.find(args.gpu)
     engine = devices.choose_engine(args.cpu, args.gpu)
+    size = SIZE_CLASSES[entry.image_class(options)].crop
+    check_memory(entry, options, args.batch, size, train=True, gpu=args.gpu)
     model = entry.build(**options)
     model.to_device(device)
     optimizer = optimizers.make_optimizer(entry.recipe, model)
-    size = SIZE_CLASSES[entry.image_class(options)].crop
     random = np.random.RandomState(0)
     x = device.send(random.uniform(-1, 1, (args.batch, 3, size, size)).astype(np.float32))
     t = device.send(random.randint(0, options['n_class'], args.batch).astype(np.int32))

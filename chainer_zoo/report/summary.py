@@ -1,6 +1,7 @@
 """A model's layers, weights, multiply-adds and memory."""
 
 import collections
+import math
 
 import numpy as np
 
@@ -92,6 +93,24 @@ def summarize(model, size):
         sum(call.nbytes for call in calls),
         size,
     )
+
+
+def least_bytes(entry, options, images, size, train):
+    """Return how many bytes a model takes at least to compute with some images.
+
+    Counted are the results of its convolutions and linear layers: in training all of them, which
+    backward needs, at test the largest.
+
+    Args:
+        entry (chainer_zoo.catalog.Entry): the model's.
+        options (dict): completed options.
+        images (int): how many are computed at a time.
+        size (int): side of the images in pixels.
+        train (bool): whether it is for a step of training.
+    """
+    layers = summarize(build(entry, options), size).layers
+    results = [4 * math.prod(layer.shape) for layer in layers if layer.multiply_adds]
+    return images * (sum(results) if train else max(results))
 
 
 def render(entry, options, found, style):

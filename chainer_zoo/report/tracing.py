@@ -12,6 +12,7 @@ from chainer.functions.normalization.batch_normalization import BatchNormalizati
 from chainer.functions.pooling.pooling_2d import Pooling2D
 from chainer.utils.conv import get_conv_outsize
 
+from chainer_zoo import engines
 from chainer_zoo.functions.depthwise_convolution import DepthwiseConvolution
 from chainer_zoo.functions.noise import no_noise
 
@@ -134,6 +135,7 @@ def trace(model, shape):
     """
     with (
         ShapesOnly() as hook,
+        engines.CPU.using(False),  # its stand-ins for functions would really compute
         no_noise(),
         chainer.no_backprop_mode(),
         chainer.using_config('train', True),

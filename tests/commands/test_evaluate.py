@@ -172,3 +172,57 @@ def test_drawn_images_need_no_data_on_the_disk(tmp_path, capsys):
         == 0
     )
     assert 'of 70 images' in capsys.readouterr().out
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / 'a.model'
+    model_file.save(path, chainer_zoo.build('resnext', C=2, d=2))
+    return ['evaluate', 'resnext', '-d', '2', '--dataset', 'shapes', '-m', str(path)]
+
+
+@pytest.mark.parametrize('sizes, images', [(['-b', '70'], 70), (['-b', '64', '-teb', '2'], 32)])
+def test_images_that_the_memory_cannot_hold_are_refused(saved, sizes, images, monkeypatch, capsys):
+    # enough for the weights, and for the results of a few images
+    monkeypatch.setattr('chainer_zoo.memory.available', lambda: 10**6)
+    assert commands.main([*saved, '--limit_test', '70', *sizes]) == 2
+    assert f'resnext with {images} images at a time takes more memory' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'flag', ['-b', '--batch', '-teb', '--test_batch_divide', '--limit_test', '--per_class', '-g']
+)
+@pytest.mark.parametrize('value', ['-2', str(10**9 + 1), str(10**30), '9' * 5000, '1e3', 'inf', ''])
+def test_numbers_have_bounds_that_the_message_names(saved, flag, value, capsys):
+    with pytest.raises(SystemExit) as caught:
+        commands.main([*saved, f'{flag}={value}'])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    least, most = {'-g': ('-1', '255')}.get(
+        flag, ('1', '1,000,000,000' if flag in ('--limit_test', '--per_class') else '1,000,000')
+    )
+    assert f'must be a whole number of at least {least} and at most {most}, not ' in said
+    assert said.count('\n') == 1 and len(said) < 300
+
+
+@pytest.mark.parametrize(
+    'words, said',
+    [
+        (['-m', 'nowhere.model'], 'cannot read nowhere.model: No such file'),
+        (['-m', '/dev/zero'], 'it is a device'),
+        (['-m', '.'], 'it is a folder'),
+        (['-d', '0'], 'd must be a whole number'),
+        (['--n_class', '0'], 'must be a whole number of at least 1'),
+        (['-g', '7'], '-g 7'),
+    ],
+)
+def test_what_is_wrong_is_noticed_before_any_data_is_read(saved, words, said, monkeypatch, capsys):
+    def read(*args, **kwargs):
+        raise AssertionError('the data set was read')
+
+    monkeypatch.setattr('chainer_zoo.commands.evaluate.read', read)
+    try:
+        assert commands.main([*saved, *words]) == 2
+    except SystemExit as error:  # the parser's own way out
+        assert error.code == 2
+    assert said in capsys.readouterr().err

@@ -131,3 +131,28 @@ def test_an_unknown_option_is_one_line(option, capsys):
     assert main(['profile', '--model', 'resnet', '--option', option]) == 2
     err = capsys.readouterr().err
     assert 'depth' in err
+
+
+@pytest.mark.parametrize('cpu', ['numpy', 'auto'])
+@pytest.mark.parametrize('free, status', [(2e6, 2), (None, 0), (1e12, 0)])
+def test_a_batch_that_the_memory_cannot_hold_is_refused(cpu, free, status, monkeypatch, capsys):
+    monkeypatch.setattr('chainer_zoo.memory.available', lambda: free and int(free))
+    words = ['profile', 'resnet', '--depth', '8', '--batch', '4', '--steps', '1', '--cpu', cpu]
+    assert main(words) == status
+    if status:
+        said = capsys.readouterr().err
+        assert 'resnet with 4 images at a time takes more memory than the 2.0 MB' in said
+
+
+@pytest.mark.parametrize('flag', ['-b', '--batch', '--steps'])
+@pytest.mark.parametrize(
+    'value', ['0', '-1', '1000001', str(10**30), '9' * 5000, '1e3', 'nan', '', 'x', str(2**63)]
+)
+def test_numbers_have_bounds_that_the_message_names(flag, value, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(['profile', 'resnet', f'{flag}={value}'])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    most = '10,000' if flag == '--steps' else '1,000,000'
+    assert f'must be a whole number of at least 1 and at most {most}, not ' in said
+    assert said.count('\n') == 1 and len(said) < 300

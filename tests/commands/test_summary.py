@@ -8,10 +8,12 @@ import re
 import chainer
 import chainer.functions as F
 import chainer.links as L
+import numpy as np
 import pytest
 
 from chainer_zoo import catalog
 from chainer_zoo import commands
+from chainer_zoo import engines
 from chainer_zoo import parameters
 from chainer_zoo.commands import flags
 from chainer_zoo.commands import summary as command
@@ -98,6 +100,27 @@ def test_the_layers_of_the_deepest_model_are_found():
     found = summarize('weighted_resnet')
     # two in each of 3 x 198 blocks, the first and the last
     assert sum(layer.multiply_adds > 0 for layer in found.layers) == 2 * 3 * 198 + 2
+
+
+def test_counts_do_not_depend_on_the_engine(engine):
+    with engines.CPU.using(False):
+        expected = summarize('resnext', d=4)
+    with engines.CPU.using(True):
+        assert summarize('resnext', d=4) == expected
+
+
+@pytest.mark.parametrize('name, options', [('resnet', {'depth': 8}), ('vgg_a', {}), ('nas', {})])
+def test_the_least_memory_is_that_of_convolutions_results(name, options):
+    entry = catalog.entry(name)
+    options = entry.complete(options)
+    found = summarize(name, **options)
+    results = [4 * np.prod(layer.shape, dtype=int) for layer in found.layers if layer.multiply_adds]
+    assert 0 < sum(results) < found.activation_bytes
+    for images in (1, 10**6):
+        least = summary.least_bytes(entry, options, images, found.size, train=True)
+        assert least == images * sum(results)
+        least = summary.least_bytes(entry, options, images, found.size, train=False)
+        assert least == images * max(results)
 
 
 class Twice(chainer.Chain):
