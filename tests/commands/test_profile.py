@@ -137,11 +137,11 @@ def test_an_unknown_option_is_one_line(option, capsys):
 @pytest.mark.parametrize('free, status', [(2e6, 2), (None, 0), (1e12, 0)])
 def test_a_batch_that_the_memory_cannot_hold_is_refused(cpu, free, status, monkeypatch, capsys):
     monkeypatch.setattr('chainer_zoo.memory.available', lambda: free and int(free))
-    words = ['profile', 'resnet', '--depth', '8', '--batch', '4', '--steps', '1', '--cpu', cpu]
+    words = ['profile', 'resnet', '--depth', '8', '--batch', '16', '--steps', '1', '--cpu', cpu]
     assert main(words) == status
     if status:
         said = capsys.readouterr().err
-        assert 'resnet with 4 images at a time takes more memory than the 2.0 MB' in said
+        assert 'resnet with 16 images at a time takes more memory than the 2.0 MB' in said
 
 
 @pytest.mark.parametrize('flag', ['-b', '--batch', '--steps'])
