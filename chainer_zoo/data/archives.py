@@ -27,6 +27,7 @@ MAX_MEMBERS = 100_000
 
 _MAX_NAME = 1 << 16  # bytes of the extra headers that tar uses for a long name
 _MAX_DIRECTORY = 1 << 22  # bytes of a zip archive's directory: a hundred for each file
+_MAX_TAIL = 1 << 17  # bytes that are looked at to find a zip archive's directory
 _BLOCK = 512  # bytes: tar headers have this size, and files begin at multiples of it
 _PIECE = 1 << 16  # bytes that are skipped at a time
 
@@ -257,9 +258,10 @@ class _LimitedReads:
     def read(self, n: int = -1) -> bytes:
         if self.limit is None:
             return self._file.read(n)
-        data = self._file.read(self.limit + 1 if n < 0 else min(n, self.limit + 1))
-        if len(data) > self.limit:
-            raise ValueError(f'its directory has more than {self.limit:,} bytes')
+        limit = _MAX_TAIL if n < 0 else self.limit
+        data = self._file.read(limit + 1 if n < 0 else min(n, limit + 1))
+        if len(data) > limit:
+            raise ValueError(f'its directory has more than {limit:,} bytes')
         return data
 
 

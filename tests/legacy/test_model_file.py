@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import struct
 import tracemalloc
 import zipfile
 
@@ -227,6 +228,107 @@ def test_a_file_that_declares_far_more_than_the_model_needs_is_refused_unread(pa
         assert peak < 2**22  # 4 MiB, of 64 that the file unpacks to
 
 
+@pytest.mark.parametrize('value', [-1, -(2**63), 10**12 + 1, 2**63 - 1])
+def test_counts_that_cannot_be_are_refused(path, model, value):
+    rewrite(path, lambda arrays: arrays.update({'bn/N': np.array(value)}))
+    assert f'bn/N ({value})' in refusal(path, model)
+
+
+@pytest.mark.parametrize('value', [0, 1, 10**12])
+@pytest.mark.parametrize('dtype', [np.int32, np.int64, np.uint64])
+def test_counts_of_any_whole_type_are_read(path, model, value, dtype):
+    if value > np.iinfo(dtype).max:
+        pytest.skip('the type does not hold it')
+    rewrite(path, lambda arrays: arrays.update({'bn/N': np.array(value, dtype)}))
+    other = Small()
+    model_file.load(path, other)
+    assert other.bn.N == value
+
+
+@pytest.mark.parametrize('method', [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compressions_than_numpys_are_refused(path, model, method):
+    """One of them can ask for gigabytes to unpack a few bytes."""
+    with zipfile.ZipFile(str(path)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(str(path), 'w', method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert 'compressed as NumPy does not do it' in refusal(path, model)
+
+
+@pytest.mark.parametrize('entries', [100_000, 400_000])
+def test_a_directory_of_any_size_is_not_read(path, model, entries):
+    entry = b'PK\x01\x02' + bytes(42)
+    directory = entry * entries
+    end = struct.pack('<4s4H2LH', b'PK\x05\x06', 0, 0, 1, 1, len(directory), 0, 0)
+    path.write_bytes(b'PK' + directory + end)
+    tracemalloc.start()
+    try:
+        assert 'its directory has more than' in refusal(path, model)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24  # as objects it would take 100 MB
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    'shape',
+    [
+        '(-1,)',
+        '(True, 2)',
+        '(1.5,)',
+        '(3, 2, 3, -3)',
+        '3',
+        '()',
+        '(10' + '0' * 3000 + ',)',
+        '(1,' * 900,
+    ],
+    ids=lambda text: text[:12],
+)
+@pytest.mark.parametrize(
+    'descr', ["'<f4'", "'|O'", "[('a', '<f4')]", "'<f4,' * 900", '7', '(1,' * 90]
+)
+def test_headers_that_make_no_sense_are_refused(path, model, shape, descr):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}".encode() + b'\n'
+    with np.load(str(path)) as file:
+        arrays = dict(file)
+    with zipfile.ZipFile(str(path), 'w') as archive:
+        for key, array in arrays.items():
+            with archive.open(key + '.npy', 'w') as member:
+                if key == 'conv/W':
+                    member.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header)
+                else:
+                    np.lib.format.write_array(member, array)
+    assert len(refusal(path, model)) < 1200
+
+
+@pytest.mark.parametrize('name', ['x' * 60_000, 'a\nb', '\x1b[2J', '../../etc/passwd'])
+@pytest.mark.parametrize('ending', ['', '.npy'])
+def test_names_of_members_cannot_break_the_line(path, model, name, ending):
+    with zipfile.ZipFile(str(path), 'a') as archive:
+        archive.writestr(name + ending, b'')
+    message = refusal(path, model)
+    assert '\x1b' not in message and len(message) < 1200
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='pipes and devices of POSIX')
+@pytest.mark.parametrize('kind', ['pipe', 'device', 'folder'])
+def test_pipes_devices_and_folders_are_refused_without_waiting(path, model, kind):
+    path.unlink()
+    if kind == 'pipe':
+        os.mkfifo(path)
+    elif kind == 'device':
+        path.symlink_to('/dev/zero')
+    else:
+        path.mkdir()
+    assert f'it is a {kind}, not a regular file' in refusal(path, model)
+
+
+@pytest.mark.parametrize('name', ['x' * 300, 'x/' * 3000, 'a\0b'])
+def test_paths_that_cannot_be_are_refused(model, name):
+    with pytest.raises(UserError, match='cannot read'):
+        model_file.load(name, model)
+
+
 def test_cut_at_any_place_a_file_is_refused(path, model):
     whole = path.read_bytes()
     for size in range(1, len(whole), 7):
@@ -272,7 +374,7 @@ def test_a_zip_of_other_things_is_refused(path, model):
 
 
 def test_folders_and_absent_files_are_refused(model, tmp_path):
-    assert 'is a folder' in refusal(tmp_path, model)
+    assert 'it is a folder' in refusal(tmp_path, model)
     assert 'No such file' in refusal(tmp_path / 'none.model', model)
 
 
