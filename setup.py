@@ -67,6 +67,7 @@ setuptools.setup(
         'pillow',  # reads the images that people give to predict
         'tqdm',  # progress bars
         'filelock',  # one run a folder, one download at a time
+        'shtab',  # completion of commands and flags in the shell
         'platformdirs',  # the user's cache folder, for code that Numba has compiled
         # compiles loops: images prepared in one pass exactly as Pillow rounds, where NumPy needs
         # many, and convolutions with fewer multiplications than oneDNN's

@@ -21,6 +21,7 @@ COMMANDS = {
     'compare': "runs beside the article's and the papers' figures",
     'profile': 'time per function of one training step',
     'doctor': 'versions, devices, and what is missing',
+    'completion': 'a script by which a shell completes commands and flags',
 }
 
 
