@@ -1,9 +1,9 @@
 """Try every documented way to install, in fresh environments, and write what came of it.
 
-    python .ci/install_matrix.py [--python VERSION ...] [WAY ...]
+    python .ci/install_matrix.py [--python VERSION] [WAY ...]
 
-The table in docs/install.md, between two markers, is written by this script. Nothing is taken from
-the user's caches, where a wheel of Chainer that was built before would hide that it cannot be built.
+The table in docs/install.md, between two markers, is written by this script. Nothing is taken
+from the user's caches: a wheel of Chainer that was built before would hide that it cannot be built.
 What was installed is then used from an empty folder: versions and devices, a model beside the
 installed golden files, and an epoch of training.
 """
@@ -242,15 +242,15 @@ def main() -> int:
     """Try the ways, and write the table; return 1 if one fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('ways', nargs='*', metavar='WAY', help=', '.join(WAYS))
-    parser.add_argument('--python', nargs='+', metavar='VERSION', help='such as 3.9 3.13')
+    parser.add_argument('--python', choices=VERSIONS, help='this version only')
     args = parser.parse_args()
     unknown = [name for name in args.ways if name not in WAYS]
     if unknown:
         parser.error(f'there is no way {unknown[0]}: choose from {", ".join(WAYS)}')
     here = pythons()
-    chosen = {v: p for v, p in here.items() if v in (args.python or here)}
+    chosen = {v: p for v, p in here.items() if args.python in (None, v)}
     if not chosen:
-        parser.error('none of these Pythons is here; there are ' + ', '.join(here))
+        parser.error('there is no Python of this version here, but ' + ', '.join(here))
     rows = []
     for name in args.ways or WAYS:
         way = WAYS[name]

@@ -5,12 +5,13 @@ step of every model against the CPU, whole runs) and ``train_speed.py -g`` besid
 writes what they say, with versions, devices and durations, to ``results/gpu_check.md``. Exits with
 1 if anything failed and with 2 where no GPU can be used.
 
-It ends within ``--minutes``: each part is stopped when the time of those behind it begins, a test
+It ends within ``--minutes``: each part is stopped when the time of those after it begins, a test
 run so that it still names what failed. The report is written anew after every part.
 """
 
+from __future__ import annotations
+
 import argparse
-import collections
 import contextlib
 import datetime
 import importlib.util
@@ -22,45 +23,56 @@ import subprocess
 import sys
 import threading
 import time
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # also where the project is not installed
 
 # isort: split
-from chainer_zoo.commands import doctor
+from chainer_zoo import threads
 from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
 from chainer_zoo.files import write_whole
 
 MINUTES = 9
 
-Part = collections.namedtuple('Part', 'title share command is_test')
-Part.__doc__ = """One part of the check.
 
-``share`` is what is kept for it of the whole time; it may use more where others used less.
-``command`` is a list of words, ``{minutes}`` in them what it may use, and ``is_test`` says whether
-it has to count a passed test."""
+class Part(NamedTuple):
+    """One part of the check.
+
+    Attributes:
+        title: its heading in the report.
+        share: what is kept for it of the whole time; it may use more where others used less.
+        command: a list of words; ``{minutes}`` in them is how long it may take.
+        is_test: whether it has to count a passed test.
+    """
+
+    title: str
+    share: float
+    command: list[str]
+    is_test: bool
+
 
 # Seconds for a test run to say what it knows when it is stopped, and for others to end.
 GRACE = 8
 
 
-def workers(cores, memory):
+def workers(cores: int, memory: int) -> int:
     """Return how many processes test at once: most of the time goes into the CPU's side.
 
     Args:
-        cores (int): of the CPU; four for each process.
-        memory (int): of the GPU, in bytes; the largest model wants 8 GiB.
+        cores: of the CPU; four for each process.
+        memory: of the GPU, in bytes; the largest model wants 8 GiB.
     """
     if importlib.util.find_spec('xdist') is None:
         return 1
     return max(1, min(4, cores // 4, memory // 2**33))
 
 
-def parts(gpu, torch_python=sys.executable, processes=1):
+def parts(gpu: int, torch_python: str = sys.executable, processes: int = 1) -> list[Part]:
     """Return the parts of the check of GPU ``gpu``, in order."""
 
-    def tests(title, share, *arguments):
+    def tests(title: str, share: float, *arguments: str) -> Part:
         return Part(
             title,
             share,
@@ -107,33 +119,35 @@ def parts(gpu, torch_python=sys.executable, processes=1):
     ]
 
 
-def environment(gpu, threads):
+def environment(gpu: int, cores: int) -> dict[str, str]:
     """Return the tests' environment: they use GPU 0, so this one is made the only one there.
 
     Products in TensorFloat-32 would differ from a CPU's too much.
     """
     seen = os.environ.get('CUDA_VISIBLE_DEVICES')
     only = seen.split(',')[gpu] if seen else str(gpu)
-    threads = os.environ.get('OMP_NUM_THREADS', str(threads))
+    limit = os.environ.get('OMP_NUM_THREADS', str(cores))
     return dict(
         os.environ,
         CUDA_VISIBLE_DEVICES=only,
         NVIDIA_TF32_OVERRIDE='0',
-        OMP_NUM_THREADS=threads,
-        OPENBLAS_NUM_THREADS=threads,
+        OMP_NUM_THREADS=limit,
+        OPENBLAS_NUM_THREADS=limit,
     )
 
 
-def _hear_interrupts():
+def _hear_interrupts() -> None:
     """Undo that a shell has what it starts in the background ignore them, children included."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def run(command, seconds, env=None):
+def run(
+    command: list[str], seconds: float, env: dict[str, str] | None = None
+) -> tuple[int | None, str]:
     """Run a command from the project's root, showing its output, for so long at most.
 
     Returns:
-        (int or None, str): its exit status, None if it had to be stopped, and its output.
+        its exit status, None if it had to be stopped, and its output.
     """
     process = subprocess.Popen(
         command,
@@ -141,7 +155,7 @@ def run(command, seconds, env=None):
         env=dict(env or os.environ, PYTHONUNBUFFERED='1'),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        universal_newlines=True,
+        text=True,
         errors='replace',
         start_new_session=True,
         preexec_fn=_hear_interrupts,
@@ -175,12 +189,12 @@ def run(command, seconds, env=None):
     return None if stopped.is_set() else status, ''.join(lines)
 
 
-def nothing_ran(output):
+def nothing_ran(output: str) -> bool:
     """Return whether pytest's last lines count no passed test."""
     return not re.search(r'\b[1-9]\d* passed\b', output)
 
 
-def what_failed(part, status, output, seconds):
+def what_failed(part: Part, status: int | None, output: str, seconds: float) -> str | None:
     """Return in a few words why a part failed, or None."""
     if status is None:
         return f'stopped after {seconds:.0f} s'
@@ -189,7 +203,7 @@ def what_failed(part, status, output, seconds):
     return 'no test passed' if part.is_test and nothing_ran(output) else None
 
 
-def without_folders(text):
+def without_folders(text: str) -> str:
     """Return a text without where the project, and a virtual environment, lie on this machine."""
     folders = [str(ROOT)] + [sys.prefix] * (sys.prefix != sys.base_prefix)
     for folder in sorted(folders, key=len, reverse=True):
@@ -197,23 +211,21 @@ def without_folders(text):
     return text
 
 
-def section(part, command, failed, seconds, output):
+def section(part: Part, command: list[str], failed: str | None, seconds: float, output: str) -> str:
     """Return a part of the report."""
     words = ' '.join(['python' if word == sys.executable else word for word in command])
-    return '## {}: {}, {:.0f} s\n\n    {}\n\n```\n{}\n```\n'.format(
-        part.title,
-        failed or 'passed',
-        seconds,
-        without_folders(words),
-        without_folders(output.rstrip('\n')),
+    return (
+        f'## {part.title}: {failed or "passed"}, {seconds:.0f} s\n\n'
+        f'    {without_folders(words)}\n\n'
+        f'```\n{without_folders(output.rstrip())}\n```\n'
     )
 
 
-def write(path, started, verdict, sections):
+def write(
+    path: pathlib.Path, started: datetime.datetime, verdict: str, sections: list[str]
+) -> None:
     """Write the report, whole or not at all."""
-    text = '# GPU check of {:%Y-%m-%d %H:%M}: {}\n\n{}'.format(
-        started, verdict, '\n'.join(sections)
-    )
+    text = f'# GPU check of {started:%Y-%m-%d %H:%M}: {verdict}\n\n' + '\n'.join(sections)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as e:
@@ -222,17 +234,19 @@ def write(path, started, verdict, sections):
         f.write(text.encode('utf-8'))
 
 
-def check(todo, path, seconds, env=None):
+def check(
+    todo: list[Part], path: pathlib.Path, seconds: float, env: dict[str, str] | None = None
+) -> list[str]:
     """Run parts, and write their report.
 
     Args:
-        todo (list of Part): what to run.
-        path (pathlib.Path): the report.
-        seconds (float): for all of it.
-        env (dict): the tests' environment.
+        todo: what to run.
+        path: the report.
+        seconds: for all of it.
+        env: the tests' environment.
 
     Returns:
-        list of str: the titles of the parts that failed, and why.
+        the titles of the parts that failed, and why.
     """
     started, end = datetime.datetime.now(), time.time() + seconds
     sections, failures = [], []
@@ -256,7 +270,7 @@ def check(todo, path, seconds, env=None):
     return failures
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Write the report; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('-g', '--gpu', type=int, default=0, help='number of the GPU')
@@ -277,7 +291,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     try:
         devices.must_exist(args.gpu)
-        cores, memory = doctor.cores(), devices.memory(args.gpu)
+        cores, memory = threads.usable_processors(), devices.memory(args.gpu)
         processes = workers(cores, memory)
         failures = check(
             parts(args.gpu, args.torch_python, processes),
@@ -288,7 +302,7 @@ def main(argv=None):
     except UserError as e:
         print(f'gpu_check.py: {e}', file=sys.stderr)
         return 2
-    print('{}: {}'.format(args.out, 'failed: ' + ', '.join(failures) if failures else 'all passed'))
+    print(f'{args.out}: ' + ('failed: ' + ', '.join(failures) if failures else 'all passed'))
     return 1 if failures else 0
 
 

@@ -177,9 +177,7 @@ def measure(which, name, options, batch, pixels, gpu, turns):
         if 'OutOfMemory' in type(e).__name__ or 'out of memory' in str(e):
             return {'error': 'out of memory'}
         traceback.print_exc()
-        return {
-            'error': 'failed: {}'.format(' '.join((type(e).__name__ + ': ' + str(e)).split())[:160])
-        }
+        return {'error': 'failed: ' + ' '.join(f'{type(e).__name__}: {e}'.split())[:160]}
 
 
 def ask(python, *arguments, limit=LIMIT):
@@ -208,12 +206,10 @@ def chainer_here(gpu):
     from chainer_zoo.commands import doctor
 
     found = doctor.cudnn_version()
-    return 'GPU {}: {}; driver {}; CuPy {}, {}'.format(
-        gpu,
-        doctor.describe(cuda.cupy.cuda.runtime, gpu),
-        doctor.driver_version() or 'unknown',
-        cuda.cupy.__version__,
-        f'cuDNN {found}' if found else 'without cuDNN',
+    return (
+        f'GPU {gpu}: {doctor.describe(cuda.cupy.cuda.runtime, gpu)}; '
+        f'driver {doctor.driver_version() or "unknown"}; CuPy {cuda.cupy.__version__}, '
+        + (f'cuDNN {found}' if found else 'without cuDNN')
     )
 
 
@@ -239,12 +235,12 @@ def torch_there(python):
 def row(which, found, ours):
     """Return a contestant's line of the table; ratios are to Chainer in float32."""
     if 'error' in found:
-        return '{:22s}  {}'.format(which, found['error'])
+        return f'{which:22s}  {found["error"]}'
     numbers = [f'{found[what]:12,.0f}' for what in ('train', 'evaluate')]
     numbers += [
         f'{found[what] / ours[what]:8.2f}' if ours else ' ' * 8 for what in ('train', 'evaluate')
     ]
-    return '{:22s}{}{:11,.0f}'.format(which, ''.join(numbers), found['memory'])
+    return f'{which:22s}{"".join(numbers)}{found["memory"]:11,.0f}'
 
 
 def run(cases, gpu, contestants, turns, batch=None, minutes=None, torch_python=sys.executable):
@@ -284,7 +280,7 @@ def run(cases, gpu, contestants, turns, batch=None, minutes=None, torch_python=s
     failed = False
     for name, options, _, pixels in (case[:4] for case in cases):
         images = batch or BATCH.get(name, LARGE_BATCH)
-        print('\n{} {} batch {}'.format(name, options or '', images))
+        print(f'\n{name} {options or ""} batch {images}')
         print(
             '{:22s}{:>12s}{:>12s}{:>8s}{:>8s}{:>11s}'.format(
                 '', 'train', 'evaluate', 'ratio', 'ratio', 'memory MiB'

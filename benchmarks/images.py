@@ -5,14 +5,14 @@
 For each size class and both uses, images per second: ``loops`` is this project's way on a CPU,
 compiled by Numba; ``products`` its way without Numba, and on a GPU; ``one by one`` does the same
 work with Pillow, image after image, in the original's steps (but not what the original does
-beside them: it keeps a record of each step and seeds its generator from the operating system before
-each choice). They take turns of at least a tenth of a second, and the median of N turns counts;
-``ratio`` is of the first way and the last. On a machine that is busy with other things,
-``--clock cpu`` counts processor time; then threads gain nothing. With ``-g`` the batch is prepared
-on that GPU.
+beside them: it keeps a record of each step). They take turns of at least a tenth of a second, and
+the median of N turns counts; ``ratio`` is of the first way and the last. On a machine that is busy
+with other things, ``--clock cpu`` counts processor time; then threads gain nothing. With ``-g`` the
+batch is prepared on that GPU.
 """
 
 import argparse
+import functools
 import os
 import statistics
 import sys
@@ -76,9 +76,11 @@ def main():
                 device.device.synchronize()
         return (clock() - start) / (batches * args.batch)
 
-    names = ['loops'] * (args.gpu < 0 and jit.why_not() is None) + ['products', 'one by one']
+    names = ['products', 'one by one']
+    if args.gpu < 0 and jit.why_not() is None:
+        names.insert(0, 'loops')
     print(
-        '{:<14}'.format('')
+        ' ' * 14
         + ''.join([f'{name:>12}' for name in names])
         + f'   ratio  images a second, {args.batch} in a batch'
     )
@@ -89,16 +91,18 @@ def main():
         for use, choices, crop in ('train', drawn, sizes.crop), ('test', whole, sizes.test):
             out = device.xp.empty((args.batch, 3, crop, crop), dtype=np.float32)
             ways = {
-                'loops': lambda: prepared.prepare(sent, choices, crop),
-                'products': lambda: images.prepare_by_products(device.xp, sent, choices, out),
-                'one by one': lambda: one_by_one(x, choices, crop),
+                'loops': functools.partial(prepared.prepare, sent, choices, crop),
+                'products': functools.partial(
+                    images.prepare_by_products, device.xp, sent, choices, out
+                ),
+                'one by one': functools.partial(one_by_one, x, choices, crop),
             }
             for way in names:  # compiles, and fills caches
                 ways[way]()
             turns = [[seconds(ways[way]) for way in names] for _ in range(args.repeat)]
             medians = [statistics.median(turn) for turn in zip(*turns)]
             print(
-                '{:<14}'.format(name + ' ' + use)
+                f'{name + " " + use:<14}'
                 + ''.join([f'{1 / median:>12.0f}' for median in medians])
                 + f'{medians[-1] / medians[0]:>8.1f}',
                 flush=True,

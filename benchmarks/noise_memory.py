@@ -5,8 +5,8 @@
 Computed: what lives when backward starts, that is every distinct array that the graph of the loss
 keeps for backward (found by walking it, for one and for two images, and carried on linearly to
 N), and parameters, gradients and momenta. Measured: the most that NumPy had allocated at once
-during forward and backward of B images, by tracemalloc. "Stored masks" is Chainer's dropout on each of
-the two terms, which is what the original code does. Both on Chainer's own CPU functions.
+during forward and backward of B images, by tracemalloc. "Stored masks" is Chainer's dropout on each
+of the two terms, which is what the original code does. Both on Chainer's own CPU functions.
 """
 
 import argparse

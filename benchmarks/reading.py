@@ -97,11 +97,14 @@ def main():
         for reader, turns in found.items()
     }
     for reader, values in medians.items():
-        print('{:8s}{:10.0f}{:9.2f}{:8.0f}'.format(reader, *values))
+        images, seconds, memory = values
+        print(f'{reader:8s}{images:10.0f}{seconds:9.2f}{memory:8.0f}')
+    seconds, memory = (
+        mine / plain for mine, plain in zip(medians['ours'][1:], medians['pickle'][1:])
+    )
     print(
-        'ours takes {:.2f} times the seconds of plain pickle and {:.2f} times its memory'.format(
-            *[mine / plain for mine, plain in zip(medians['ours'][1:], medians['pickle'][1:])]
-        )
+        f'ours takes {seconds:.2f} times the seconds of plain pickle '
+        f'and {memory:.2f} times its memory'
     )
     return 0
 

@@ -109,16 +109,10 @@ def main():
     for layer in LAYERS:
         ms, plain_products, products = measure(layer, args.repeat)
         print(
-            '{:>22} {:7.0f} {:7.0f} {:9.1f} {:9.1f} {:9.1f} {:6.2f} {:8.2f}'.format(
-                '{} x {} > {} x {}'.format(*layer),
-                plain_products / 1e6,
-                products / 1e6,
-                ms['plain'],
-                ms['separable'],
-                ms['chainer'],
-                ms['separable'] / ms['plain'],
-                ms['chainer'] / ms['plain'],
-            )
+            f'{layer[0]} x {layer[1]} > {layer[2]} x {layer[3]}'.rjust(22)
+            + f' {plain_products / 1e6:7.0f} {products / 1e6:7.0f}'
+            + f' {ms["plain"]:9.1f} {ms["separable"]:9.1f} {ms["chainer"]:9.1f}'
+            + f' {ms["separable"] / ms["plain"]:6.2f} {ms["chainer"] / ms["plain"]:8.2f}'
         )
 
 

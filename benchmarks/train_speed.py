@@ -24,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import gpu_speed
 import numpy as np
@@ -58,12 +59,12 @@ class Chainer:
         import chainer
 
         import chainer_zoo
-        from chainer_zoo.engines import CPU as engine
+        from chainer_zoo import engines
         from chainer_zoo.training import optimizer
 
         self.chainer = chainer
         if onednn:
-            engine.enable()
+            engines.CPU.enable()
         np.random.seed(0)
         self.model = chainer_zoo.build(name, **options)
         kind = optimizer.MomentumSGD if onednn else chainer.optimizers.MomentumSGD
@@ -204,12 +205,8 @@ def _check(case):
     with ours.chainer.using_config('chainer_zoo_noise', False):
         a = ours.model(x).array
     theirs.model.train()
-    theirs.torch.nn.functional.dropout, dropout = (
-        lambda x, *_: x,
-        theirs.torch.nn.functional.dropout,
-    )
-    b = theirs.model(theirs._tensor(x)).detach().numpy()
-    theirs.torch.nn.functional.dropout = dropout
+    with mock.patch.object(theirs.torch.nn.functional, 'dropout', lambda x, *_: x):
+        b = theirs.model(theirs._tensor(x)).detach().numpy()
     deviation = float(abs(a - b).max() / abs(a).max())
     print(f'{name:12s} logits of {a.shape} deviate by {deviation:.1e}')
     if not deviation < 1e-3:
@@ -243,7 +240,7 @@ def main():
         return 0
     for name in arguments.names:
         if name not in names:
-            parser.error('{}: choose from {}'.format(name, ', '.join(names)))
+            parser.error(f'{name}: choose from {", ".join(names)}')
     if arguments.gpu >= 0:
         return gpu_speed.run(
             [case for case in CASES if case[0] in (arguments.names or names)],
@@ -258,7 +255,8 @@ def main():
     os.environ.setdefault('OMP_NUM_THREADS', str(arguments.threads))
     if not arguments.check:
         print(
-            f'{arguments.threads} threads, medians of {arguments.repeat} turns; {arguments.clock} seconds a batch, MiB of the process'
+            f'{arguments.threads} threads, medians of {arguments.repeat} turns; '
+            f'{arguments.clock} seconds a batch, MiB of the process'
         )
     for i, case in enumerate(CASES):
         if arguments.names and case[0] not in arguments.names:
@@ -267,7 +265,7 @@ def main():
             _check(i)
             continue
         results = _measure(i, contestants, arguments.repeat, arguments.threads, arguments.clock)
-        print('\n{} {} batch {}'.format(case[0], case[1] or '', case[2]))
+        print(f'\n{case[0]} {case[1] or ""} batch {case[2]}')
         print(
             '{:22s}{:>9s}{:>9s}{:>9s}{:>9s}{:>8s}{:>8s}{:>9s}'.format(
                 '', 'train', 'evaluate', 'least', 'least', 'ratio', 'ratio', 'peak MiB'
@@ -276,21 +274,14 @@ def main():
         mine = results.get('onednn')
         for which, found in results.items():
             ratios = [f'{found[i] / mine[i]:8.2f}' if mine else ' ' * 8 for i in (0, 1)]
-            print(
-                '{:22s}{:9.3f}{:9.3f}{:9.3f}{:9.3f}{}{}{:9.0f}'.format(
-                    which, *(found[:4] + tuple(ratios) + found[4:])
-                ),
-                flush=True,
-            )
+            seconds = [f'{value:9.3f}' for value in found[:4]]
+            print(f'{which:22s}{"".join(seconds + ratios)}{found[4]:9.0f}', flush=True)
         torches = [found for which, found in results.items() if which.startswith('torch')]
         if mine and torches:
+            train, evaluate = (min(found[i] for found in torches) / mine[i] for i in (0, 1))
             print(
-                'wanted: {} times stock Chainer, {} times PyTorch; faster PyTorch: {:.2f} train, '
-                '{:.2f} evaluate'.format(
-                    case[4],
-                    case[5],
-                    *(min(found[i] for found in torches) / mine[i] for i in (0, 1)),
-                )
+                f'wanted: {case[4]} times stock Chainer, {case[5]} times PyTorch; '
+                f'faster PyTorch: {train:.2f} train, {evaluate:.2f} evaluate'
             )
     return 0
 

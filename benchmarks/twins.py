@@ -52,13 +52,13 @@ class ResNeXtBlock(nn.Module):
         self.stride, self.C, self.c_out = stride, C, c_out
         path = width // C
         for i in range(1, C + 1):
-            self.add_module('conv_bn_relu1_%d' % i, ConvBNReLU(c_in, path, 1, 1, 0))
-            self.add_module('conv_bn_relu2_%d' % i, ConvBNReLU(path, path, 3, stride, 1))
+            self.add_module(f'conv_bn_relu1_{i}', ConvBNReLU(c_in, path, 1, 1, 0))
+            self.add_module(f'conv_bn_relu2_{i}', ConvBNReLU(path, path, 3, stride, 1))
         self.conv_bn_relu3 = ConvBNReLU(width, c_out, 1, 1, 0)
 
     def forward(self, x):
         paths = [
-            getattr(self, 'conv_bn_relu2_%d' % i)(getattr(self, 'conv_bn_relu1_%d' % i)(x))
+            getattr(self, f'conv_bn_relu2_{i}')(getattr(self, f'conv_bn_relu1_{i}')(x))
             for i in range(1, self.C + 1)
         ]
         return self.conv_bn_relu3(torch.cat(paths, 1)) + shortcut(x, self.c_out, self.stride)
@@ -73,7 +73,7 @@ class ResNeXt(nn.Module):
         for stage in (1, 2, 3):
             scale = 2 ** (stage - 1)
             for i in (1, 2, 3):
-                name = 'resnext_block_%d_%d' % (stage, i)
+                name = f'resnext_block_{stage}_{i}'
                 self.add_module(
                     name,
                     ResNeXtBlock(
@@ -101,15 +101,15 @@ class WideStage(nn.Module):
         self.c_out, self.stride, self.blocks = c_out, stride, blocks
         for i in range(1, blocks + 1):
             self.add_module(
-                'bn_relu_conv1_%d' % i,
+                f'bn_relu_conv1_{i}',
                 BNReLUConv(c_in if i == 1 else c_out, c_out, 3, stride if i == 1 else 1, 1),
             )
-            self.add_module('bn_relu_conv2_%d' % i, BNReLUConv(c_out, c_out, 3, 1, 1))
+            self.add_module(f'bn_relu_conv2_{i}', BNReLUConv(c_out, c_out, 3, 1, 1))
 
     def forward(self, x):
         for i in range(1, self.blocks + 1):
-            h = getattr(self, 'bn_relu_conv1_%d' % i)(x)
-            h = getattr(self, 'bn_relu_conv2_%d' % i)(h)
+            h = getattr(self, f'bn_relu_conv1_{i}')(x)
+            h = getattr(self, f'bn_relu_conv2_{i}')(h)
             x = h + shortcut(x, self.c_out, self.stride if i == 1 else 1)
         return x
 
@@ -121,7 +121,7 @@ class WideResNet(nn.Module):
         channels = 16
         for stage, width in enumerate((16 * k, 32 * k, 64 * k), 1):
             self.add_module(
-                'wide_res_block%d' % stage,
+                f'wide_res_block{stage}',
                 WideStage(channels, width, 1 if stage == 1 else 2, depth // 6),
             )
             channels = width
@@ -155,17 +155,17 @@ class ResNet(nn.Module):
             chain = nn.Module()
             for i in range(blocks):
                 chain.add_module(
-                    'block%d' % i,
+                    f'block{i}',
                     BasicBlock(width if i else channels, width, 1 if i or not stage else 2),
                 )
-            self.add_module('res_block%d' % stage, chain)
+            self.add_module(f'res_block{stage}', chain)
             channels = width
         self.linear = ConvBNReLU(channels, n_class, 1, 1, 0)
 
     def forward(self, x):
         x = self.conv1(x)
         for stage in range(3):
-            for block in getattr(self, 'res_block%d' % stage).children():
+            for block in getattr(self, f'res_block{stage}').children():
                 x = block(x)
         return self.linear(x.mean((2, 3), keepdim=True)).flatten(1)
 
@@ -175,7 +175,7 @@ class DenseBlock(nn.Module):
         super().__init__()
         for i in range(1, layers + 1):
             self.add_module(
-                'bn_relu_conv%d' % i, BNReLUConv(c_in + (i - 1) * growth_rate, growth_rate)
+                f'bn_relu_conv{i}', BNReLUConv(c_in + (i - 1) * growth_rate, growth_rate)
             )
 
     def forward(self, x):
@@ -190,12 +190,12 @@ class DenseNet(nn.Module):
         layers, channels = (depth - 2) // 3, 16
         self.conv1 = conv(3, channels)
         for block in (1, 2, 3):
-            self.add_module('dense%d' % block, DenseBlock(channels, layers, growth_rate))
+            self.add_module(f'dense{block}', DenseBlock(channels, layers, growth_rate))
             channels += layers * growth_rate
             if block < 3:
                 transition = nn.Module()
                 transition.bn_relu_conv = BNReLUConv(channels, channels, 1, 1, 0)
-                self.add_module('trans%d' % block, transition)
+                self.add_module(f'trans{block}', transition)
         self.bn1 = bn(channels)
         self.fc1 = nn.Linear(channels, n_class)
 
@@ -234,7 +234,7 @@ class SqueezeNet(nn.Module):
                 (512, 64, 256),
             )
         ):
-            self.add_module('fire%d' % (i + 2), Fire(*fire))
+            self.add_module(f'fire{i + 2}', Fire(*fire))
         self.bn_relu_conv10 = BNReLUConv(512, n_class, 1, 1, 0)
 
     @staticmethod

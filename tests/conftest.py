@@ -2,6 +2,8 @@
 
 import getpass
 import pathlib
+import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,3 +46,28 @@ def engine():
     """Skip a test that needs the CPU engine where its library does not load."""
     if not engines.CPU.is_available():
         pytest.skip('oneDNN does not load: ' + engines.CPU.why_not())
+
+
+@pytest.fixture(scope='session')
+def kernels(tmp_path_factory):
+    """What stands in for CuPy's kernels; its sources grow with every launch of the session.
+
+    Tests that use it need CuPy's wheel and a compiler, but no GPU.
+    """
+    if shutil.which('g++') is None:
+        pytest.skip('needs g++ to compile kernels for the CPU: apt install g++')
+    if sys.platform != 'linux' or platform.machine() != 'x86_64' or sys.version_info >= (3, 15):
+        pytest.importorskip('cupy', reason='CuPy has wheels for Linux on x86-64 up to Python 3.14')
+    sys.path.insert(0, str(pathlib.Path(__file__).parent / 'kernels'))
+    import harness
+
+    return harness.Kernels(tmp_path_factory.mktemp('kernels'))
+
+
+@pytest.fixture
+def on_cpu(kernels, monkeypatch):
+    """Let ``forward_gpu`` of every function launch its kernels on the CPU, on NumPy arrays."""
+    from chainer.backends import cuda
+
+    monkeypatch.setattr(cuda, 'elementwise', kernels.elementwise)
+    return kernels

@@ -1,6 +1,6 @@
 """Convolutions and batch normalization on the real cuDNN 9 agree with the CPU in float64.
 
-tests/kernels/test_cudnn.py has the same cases on a stand-in for the library.
+tests/engines/gpu/test_cudnn.py has the same cases on a stand-in for the library.
 """
 
 import collections

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.gpu
 
 CASES = [case for case in golden_cases.CASES if case.logits is not None]
 
-# Three updates blow up what is rounded otherwise.
+# Three updates amplify what is rounded otherwise.
 TOLERANCES = dict(golden.TOLERANCES, train_losses=0.1, params_after_3_updates=0.1)
 
 

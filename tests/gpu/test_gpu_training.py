@@ -10,7 +10,7 @@ from chainer_zoo.functions import noise
 pytestmark = pytest.mark.gpu
 
 
-def train(out, *args):
+def log_of_run(out, *args):
     """Train on the built-in drawn images; return the log, one record an epoch."""
     state = noise.generator.state()
     assert (
@@ -48,14 +48,14 @@ def train(out, *args):
     ids=lambda model: model[1],
 )
 def test_a_run_learns(model, dtype, tmp_path):
-    log = train(tmp_path / 'run', '-e', '4', '--dtype', dtype, *model)
+    log = log_of_run(tmp_path / 'run', '-e', '4', '--dtype', dtype, *model)
     assert log[-1]['main/loss'] < log[0]['main/loss'] < 4
 
 
 def test_a_run_resumes(tmp_path):
     model = ['--model', 'stochastic_depth', '-n', '14']
-    through = train(tmp_path / 'through', '-e', '2', *model)
-    train(tmp_path / 'parts', '-e', '1', *model)
-    resumed = train(tmp_path / 'parts', '-e', '2', '--resume', *model)
-    # cuDNN may sum in another order, which two epochs blow up a little
+    through = log_of_run(tmp_path / 'through', '-e', '2', *model)
+    log_of_run(tmp_path / 'parts', '-e', '1', *model)
+    resumed = log_of_run(tmp_path / 'parts', '-e', '2', '--resume', *model)
+    # cuDNN may sum in another order, which two epochs amplify a little
     assert resumed[-1]['main/loss'] == pytest.approx(through[-1]['main/loss'], rel=0.05)

@@ -36,7 +36,7 @@ def element_type(dtype):
 
 
 def includes():
-    """Return the lines that CuPy puts ahead of a kernel's source."""
+    """Return the lines that CuPy puts before a kernel's source."""
     return ''.join(f'#include <{name}>\n' for name in _core.core._cupy_header_list)
 
 
@@ -129,26 +129,26 @@ class Kernels:
                     strides = [int(np.prod(a.shape[d + 1 :])) * a.itemsize for d in range(a.ndim)]
                 layout = np.array(list(a.shape) + list(strides), np.intp)
                 values.append([a, layout])
+                element, contiguous = _scalar.get_typename(a.dtype), int(a.flags.c_contiguous)
                 text.append(
-                    'CArray<{0}, {1}, {2}, 1>(reinterpret_cast<{0}*>(values[{3}][0]), '
-                    'static_cast<ptrdiff_t*>(values[{3}][1]), '
-                    'static_cast<ptrdiff_t*>(values[{3}][1]) + {1})'.format(
-                        _scalar.get_typename(a.dtype), a.ndim, int(a.flags.c_contiguous), k
-                    )
+                    f'CArray<{element}, {a.ndim}, {contiguous}, 1>('
+                    f'reinterpret_cast<{element}*>(values[{k}][0]), '
+                    f'static_cast<ptrdiff_t*>(values[{k}][1]), '
+                    f'static_cast<ptrdiff_t*>(values[{k}][1]) + {a.ndim})'
                 )
             else:
                 values.append([np.array([a])])
                 text.append(f'*static_cast<{_scalar.get_typename(a.dtype)}*>(values[{k}][0])')
         # Two blocks of three threads, the last first: an element must not depend on another's.
-        code += """
+        code += f"""
 extern "C" void run(void*** values, ptrdiff_t* shape) {{
     gridDim.x = 2; blockDim.x = 3;
     for (int thread = 5; thread >= 0; --thread) {{
         blockIdx.x = thread / 3; threadIdx.x = thread % 3;
-        {}({}, CIndexer<{}, 1>(shape));
+        {name}({', '.join(text)}, CIndexer<{len(shape)}, 1>(shape));
     }}
 }}
-""".format(name, ', '.join(text), len(shape))
+"""
         pointers = [(ctypes.c_void_p * 2)(*[v.ctypes.data for v in pair]) for pair in values]
         table = (ctypes.c_void_p * len(pointers))(*[ctypes.addressof(p) for p in pointers])
         extents = np.array(shape, np.intp)
@@ -161,9 +161,7 @@ def gcc(code, folder):
     library = folder / (name + '.so')
     if not library.exists():
         source = folder / (name + '.cpp')
-        source.write_text(
-            '#include "{}"\n#include <cupy/carray.cuh>\n{}'.format(HERE / 'cpu_cuda.h', code)
-        )
+        source.write_text(f'#include "{HERE / "cpu_cuda.h"}"\n#include <cupy/carray.cuh>\n{code}')
         command = [
             'g++',
             '-std=c++17',
@@ -210,8 +208,8 @@ def nvrtc(code, architecture):
     try:
         try:
             compiler.compileProgram(program, options)
-        except compiler.NVRTCError:
-            raise AssertionError(compiler.getProgramLog(program))
+        except compiler.NVRTCError as error:
+            raise AssertionError(compiler.getProgramLog(program)) from error
         return compiler.getCUBIN(program), compiler.getProgramLog(program)
     finally:
         compiler.destroyProgram(program)

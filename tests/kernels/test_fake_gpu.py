@@ -41,7 +41,7 @@ OPTIONS = {
     'xception': {'size': 32},
 }
 
-#: BN over two numbers, all that is left of smaller images, would blow up rounding errors.
+#: BN over two numbers, all that is left of smaller images, would amplify rounding errors.
 SIDE = {'googlenet_v3': 96}
 
 #: vgg_a needs images of 224 pixels, for which these kernels are too slow.
@@ -108,7 +108,7 @@ def test_one_training_step_is_the_cpus(name, device):
         np.testing.assert_allclose(array, expected_arrays[path], rtol=1e-6, atol=1e-9, err_msg=path)
 
 
-def train(out, *args):
+def log_of_run(out, *args):
     """Train a small net on a few drawn images; return its log, one record an epoch."""
     state = noise.generator.state()
     assert (
@@ -142,20 +142,20 @@ def train(out, *args):
 
 
 def test_a_run_on_the_gpu_follows_the_cpus_and_resumes_exactly(device, tmp_path):
-    through = train(tmp_path / 'gpu', '-g', '0', '-e', '2')
-    on_cpu = train(tmp_path / 'cpu', '--cpu', 'numpy', '-e', '2')
+    through = log_of_run(tmp_path / 'gpu', '-g', '0', '-e', '2')
+    on_cpu = log_of_run(tmp_path / 'cpu', '--cpu', 'numpy', '-e', '2')
     assert [r['main/loss'] for r in through] == pytest.approx(
         [r['main/loss'] for r in on_cpu], rel=0.01
     )
-    train(tmp_path / 'parts', '-g', '0', '-e', '1')
-    resumed = train(tmp_path / 'parts', '-g', '0', '-e', '2', '--resume')
+    log_of_run(tmp_path / 'parts', '-g', '0', '-e', '1')
+    resumed = log_of_run(tmp_path / 'parts', '-g', '0', '-e', '2', '--resume')
     for now, then in zip(resumed, through):
         assert now['main/loss'] == then['main/loss']
         assert now['validation/main/loss'] == then['validation/main/loss']
 
 
 def test_mixed_precision_trains(device, tmp_path):
-    log = train(tmp_path / 'run', '-g', '0', '-e', '1', '--dtype', 'mixed16')
+    log = log_of_run(tmp_path / 'run', '-g', '0', '-e', '1', '--dtype', 'mixed16')
     assert 1.5 < log[0]['main/loss'] < 4  # ln 10 = 2.3
 
 

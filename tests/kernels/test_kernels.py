@@ -120,7 +120,7 @@ def test_every_kernel_compiles_for_gpus_without_a_warning(on_cpu, architecture, 
     monkeypatch.setattr(cuda, 'elementwise', launched.elementwise)
     variants = [('int32', dtype, how) for dtype in DTYPES for how in LAYOUTS]
     for index, dtype, how in variants + [('int64', 'float32', 'contiguous')]:
-        monkeypatch.setattr(_array, 'index_type', lambda *arrays: index)
+        monkeypatch.setattr(_array, 'index_type', lambda *arrays, index=index: index)
         for _, node, shapes in function_cases.CASES:
             node().forward_gpu(function_cases.inputs(shapes, dtype, how))
     assert set(launched.sources.values()) == {

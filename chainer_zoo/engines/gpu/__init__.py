@@ -7,6 +7,8 @@ It is loaded by the first function that could use it; ``chainer.config.use_cudnn
 it out. See docs/gpu.md.
 """
 
+from __future__ import annotations
+
 import chainer
 from chainer.backends import cuda
 
@@ -20,27 +22,27 @@ class CuDNN(Engine):
     name = 'cuDNN'
     _key = 'chainer_zoo_gpu_engine'
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._printed = False
 
     @property
-    def ndarray(self):
+    def ndarray(self) -> type:  # type: ignore[override]
         """The class of CuPy's arrays; where there is no CuPy, one that has no instances."""
         return cuda.ndarray
 
-    def why_not(self):
-        """Return why cuDNN 9 is not used here (str, one line), or None if it is."""
+    def why_not(self) -> str | None:
+        """Return why cuDNN 9 is not used here (one line), or None if it is."""
         return library.why_not()
 
-    def version(self):
-        """Return the version of the cuDNN 9 that is there (str), e.g. '9.19.0', or None."""
+    def version(self) -> str | None:
+        """Return the version of the cuDNN 9 that is there, such as '9.19.0', or None."""
         return library.version()
 
-    def remedy(self):
+    def remedy(self) -> str:
         """Return where to find out what helps."""
         return 'python -m chainer_zoo doctor says what helps'
 
-    def is_enabled(self):
+    def is_enabled(self) -> bool:
         """Return whether cuDNN 9 computes in this thread; the first time this loads it."""
         if (
             not super().is_enabled()
@@ -53,7 +55,7 @@ class CuDNN(Engine):
         self.say_why_not()
         return False
 
-    def say_why_not(self):
+    def say_why_not(self) -> None:
         """Print, once a process, why a GPU computes without cuDNN, if it does."""
         reason = self.why_not()
         if reason is not None and not self._printed:

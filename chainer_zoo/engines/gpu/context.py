@@ -1,5 +1,7 @@
 """What a thread keeps of cuDNN: handles, descriptors and choices; and how arrays get there."""
 
+from __future__ import annotations
+
 import collections
 import ctypes
 import threading
@@ -7,6 +9,8 @@ import weakref
 from ctypes import c_double
 from ctypes import c_float
 from ctypes import c_void_p
+from typing import Any
+from typing import Callable
 
 from chainer.backends import cuda
 
@@ -16,7 +20,7 @@ from chainer_zoo.engines.gpu.library import loaded
 
 MOST_PLANS = 1024  # shapes to remember in one thread on one GPU
 
-# alpha and beta by the arrays' type, passed by reference; those of float16 are float32, too
+# Factors of a result by the arrays' type, passed by reference; beside float16 they are float32.
 ONE = {'e': c_float(1), 'f': c_float(1), 'd': c_double(1)}
 ZERO = {'e': c_float(0), 'f': c_float(0), 'd': c_double(0)}
 
@@ -32,13 +36,13 @@ class Context:
         handle (ctypes.c_void_p): cuDNN's handle, bound to one GPU.
     """
 
-    def __init__(self, library):
+    def __init__(self, library: ctypes.CDLL):
         self.library = library
         self.handle = create_handle(library)
         self._plans = collections.OrderedDict()
 
-    def plan(self, key, make):
-        """Return what was made for a key, or ``make(self)``; the least used goes first."""
+    def plan(self, key: tuple, make: Callable[[Context], Any]) -> Any:
+        """Return what was made for a key, or ``make(self)``; of too many the least used goes."""
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = make(self)
@@ -48,17 +52,17 @@ class Context:
             self._plans.move_to_end(key)
         return plan
 
-    def descriptor(self, owner, kind, function, *values):
+    def descriptor(self, owner: object, kind: str, function: str, *values: Any) -> c_void_p:
         """Create a descriptor that lives as long as ``owner``.
 
         Args:
-            owner (object): who uses it.
-            kind (str): ``Tensor``, ``Filter`` or ``Convolution``.
-            function (str): what sets it.
+            owner: who uses it.
+            kind: ``Tensor``, ``Filter`` or ``Convolution``.
+            function: what sets it.
             values: the arguments of that.
 
         Returns:
-            ctypes.c_void_p: the descriptor.
+            the descriptor.
         """
         made = c_void_p()
         create = f'cudnnCreate{kind}Descriptor'
@@ -77,7 +81,7 @@ _threads = threading.local()
 _free = collections.defaultdict(list)  # contexts of threads that have ended, by GPU
 
 
-def _take(number):
+def _take(number: int) -> tuple[Context, _Lease]:
     try:
         found = _free[number].pop()
     except IndexError:
@@ -87,7 +91,7 @@ def _take(number):
     return found, lease
 
 
-def current():
+def current() -> Context:
     """Return this thread's :class:`Context` on the current GPU, set to CuPy's current stream."""
     here = vars(_threads)
     number = cuda.cupy.cuda.get_device_id()
@@ -100,7 +104,7 @@ def current():
     return found
 
 
-def plain(array):
+def plain(array: cuda.ndarray) -> cuda.ndarray:
     """Return the array, or a copy that cuDNN can read: C-contiguous, and whole vectors aligned."""
     array = cuda.cupy.ascontiguousarray(array)
     return array.copy() if array.data.ptr % 16 else array

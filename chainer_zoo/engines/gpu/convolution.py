@@ -1,8 +1,8 @@
 """The three passes of a convolution on cuDNN, and how each is computed fastest.
 
-Arrays are (B, C, H, W) and (O, C / groups, K_h, K_w), all float16, all float32 or all float64. cuDNN
-has several algorithms for each pass. Which of them to take is found out once for each shape, in
-each thread: where ``chainer.config.autotune`` is true by trying them all, with
+Arrays are (B, C, H, W) and (O, C / groups, K_h, K_w), all float16, all float32 or all float64.
+cuDNN has several algorithms for each pass. Which of them to take is found out once for each shape,
+in each thread: where ``chainer.config.autotune`` is true by trying them all, with
 :data:`library.WORKSPACE` bytes beside the arrays, else by asking cuDNN for its guess.
 """
 
@@ -200,8 +200,8 @@ class _Plan:
 
     def __str__(self):
         return ', '.join(
-            ['{} {}'.format(*pair) for pair in zip(_NAMES[self._which], self._shapes)]
-            + ['{} {}'.format(*pair) for pair in zip(Geometry._fields[3:], self._geometry[3:])]
+            [f'{name} {shape}' for name, shape in zip(_NAMES[self._which], self._shapes)]
+            + [f'{name} {value}' for name, value in zip(Geometry._fields[3:], self._geometry[3:])]
             + [np.dtype(self._char).name]
         )
 

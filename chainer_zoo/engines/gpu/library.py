@@ -5,10 +5,14 @@ cuDNN 9. Functions that return a status are declared in :data:`_SIGNATURES` and 
 attributes of the loaded library; :func:`check` turns what they return into a Python exception.
 """
 
+from __future__ import annotations
+
 import ctypes
 import importlib.util
 import os
 import threading
+from collections.abc import Callable
+from collections.abc import Iterator
 from ctypes import c_char_p
 from ctypes import c_double
 from ctypes import c_float
@@ -25,7 +29,7 @@ NAME = 'libcudnn.so.9'
 LAST_CUPY_WITH_CUDNN = 13  # the last major version of CuPy that Chainer has cuDNN from
 
 #: Memory that cuDNN may use beside a convolution's arrays, in bytes. Chainer's own 8 MiB leave out
-#: its fastest ways.
+#: its fastest algorithms.
 WORKSPACE = 256 * 2**20
 
 # cudnn_graph.h and cudnn_ops.h; only what is used
@@ -104,7 +108,7 @@ class CuDNNError(RuntimeError):
         status (int): what the library returned.
     """
 
-    def __init__(self, message, status):
+    def __init__(self, message: str, status: int):
         super().__init__(message)
         self.status = status
 
@@ -113,19 +117,19 @@ class NotSupported(CuDNNError, seam.Refused):
     """cuDNN has no code for what it was asked, and Chainer's own has to go on."""
 
 
-def is_not_supported(status):
-    """Return whether a status (int) is CUDNN_STATUS_NOT_SUPPORTED or one of its kinds."""
+def is_not_supported(status: int) -> bool:
+    """Return whether a status is CUDNN_STATUS_NOT_SUPPORTED or one of its kinds."""
     return 3000 <= status < 4000
 
 
-def check(library, status, function, what):
+def check(library: ctypes.CDLL, status: int, function: str, what: str | Callable[[], str]) -> None:
     """Raise an error unless ``status`` is success.
 
     Args:
-        library (ctypes.CDLL): cuDNN.
-        status (int): what a function of it returned.
-        function (str): its name.
-        what (str or callable): shapes and parameters; called only on failure.
+        library: cuDNN.
+        status: what a function of it returned.
+        function: its name.
+        what: shapes and parameters; called only on failure.
 
     Raises:
         NotSupported: it refuses these shapes, types or parameters.
@@ -134,16 +138,14 @@ def check(library, status, function, what):
     if status:
         more = ctypes.create_string_buffer(256)
         library.cudnnGetLastErrorString(more, len(more))
-        message = '{}: {}: {}{}'.format(
-            function,
-            what() if callable(what) else what,
-            library.cudnnGetErrorString(status).decode(),
-            ' ({})'.format(more.value.decode(errors='replace')) if more.value else '',
-        )
+        text = library.cudnnGetErrorString(status).decode()
+        if more.value:
+            text += f' ({more.value.decode(errors="replace")})'
+        message = f'{function}: {what() if callable(what) else what}: {text}'
         raise (NotSupported if is_not_supported(status) else CuDNNError)(message, status)
 
 
-def _candidates():
+def _candidates() -> Iterator[str]:
     """Yield where the library may lie: in NVIDIA's wheels, then wherever the system looks."""
     wheels = importlib.util.find_spec('nvidia')
     for folder in (wheels.submodule_search_locations or ()) if wheels is not None else ():
@@ -153,7 +155,7 @@ def _candidates():
     yield NAME
 
 
-def load():
+def load() -> ctypes.CDLL:
     """Load the library and declare its functions; this needs no GPU.
 
     Returns:
@@ -172,7 +174,7 @@ def load():
     return library
 
 
-def create_handle(library):
+def create_handle(library: ctypes.CDLL) -> c_void_p:
     """Return a new handle (ctypes.c_void_p), bound to the current GPU."""
     handle = c_void_p()
     check(
@@ -188,7 +190,7 @@ _lock = threading.Lock()
 _state = {}  # what was found out: 'absent' and 'reason', each a str or None; 'library'
 
 
-def _look():
+def _look() -> str | None:
     """Load the library, and return why it is not used, or None; no GPU is started for this."""
     if not cuda.available:
         return 'CuPy is not there, or lacks a library of CUDA'
@@ -215,7 +217,7 @@ def _look():
     return None
 
 
-def _start():
+def _start() -> str | None:
     """Return why the library does not work on the current GPU, or None."""
     if _state['absent'] is not None:
         return _state['absent']
@@ -226,7 +228,7 @@ def _start():
     return None
 
 
-def _once(what, find):
+def _once(what: str, find: Callable[[], str | None]) -> str | None:
     if what not in _state:
         with _lock:
             if what not in _state:
@@ -235,12 +237,12 @@ def _once(what, find):
     return _state[what]
 
 
-def is_wanted():
+def is_wanted() -> bool:
     """Return whether CuPy is one that brings no cuDNN to Chainer itself."""
     return cuda.available and cuda._cupy_major > LAST_CUPY_WITH_CUDNN
 
 
-def why_not():
+def why_not() -> str | None:
     """Return why the library is not used here (str, one line), or None if it is.
 
     The first call starts to use the current GPU, if there is one.
@@ -249,12 +251,12 @@ def why_not():
     return _once('reason', _start)
 
 
-def loaded():
+def loaded() -> ctypes.CDLL | None:
     """Return the library (ctypes.CDLL), or None where it is not there. This starts no GPU."""
     return _state['library'] if _once('absent', _look) is None else None
 
 
-def version():
+def version() -> str | None:
     """Return the version of the library, e.g. '9.19.0', or None. This starts no GPU."""
     library = loaded()
     if library is None:

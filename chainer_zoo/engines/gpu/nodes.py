@@ -4,7 +4,11 @@
 selector of implementations, and gets another one.
 """
 
+from __future__ import annotations
+
 import numpy as np
+from chainer import FunctionNode
+from chainer.backends import cuda
 from chainer.functions.connection import convolution_2d
 from chainer.functions.connection import deconvolution_2d
 from chainer.functions.normalization import batch_normalization
@@ -16,8 +20,10 @@ from chainer_zoo.engines.gpu import normalization
 from chainer_zoo.engines.seam import CHOSEN
 from chainer_zoo.engines.seam import NOT_HERE
 
+Arrays = tuple[cuda.ndarray, ...]
 
-def _can_compute(node, *arrays):
+
+def _can_compute(node: FunctionNode, *arrays: cuda.ndarray) -> bool:
     """Return whether a node's arrays are plain ones, and its sizes those that cuDNN derives."""
     return (
         not node.cover_all
@@ -26,7 +32,7 @@ def _can_compute(node, *arrays):
     )
 
 
-def _convolve(node, inputs):
+def _convolve(node: FunctionNode, inputs: Arrays) -> object:
     x, W = inputs[:2]
     if not _can_compute(node, x, W):
         return NOT_HERE
@@ -36,7 +42,7 @@ def _convolve(node, inputs):
     return (y,)
 
 
-def _weights_gradient(node, inputs):
+def _weights_gradient(node: FunctionNode, inputs: Arrays) -> object:
     x, gy = inputs
     if not _can_compute(node, x, gy) or x.dtype != node.W_dtype or node.w_layout is not None:
         return NOT_HERE
@@ -46,7 +52,7 @@ def _weights_gradient(node, inputs):
     return (gW,)
 
 
-def _deconvolve(node, inputs):
+def _deconvolve(node: FunctionNode, inputs: Arrays) -> object:
     x, W = inputs[:2]
     if any(layout is not None for layout in node.input_layouts):
         return NOT_HERE
@@ -68,7 +74,7 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
         spatial (bool): whether arrays are (B, C, H, W), not (..., C).
     """
 
-    def __init__(self, spatial):
+    def __init__(self, spatial: bool):
         self._spatial = spatial
         self._own = batch_normalization.GeneralBatchNormalizationImpl()
 
@@ -114,16 +120,19 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
         )
 
 
-def _normalize(node, inputs):
+def _normalize(node: FunctionNode, inputs: Arrays) -> object:
+    """Choose cuDNN's implementation of batch normalization, where it computes this."""
     x, gamma, _ = inputs
+    axis = batch_normalization._compute_axis(x.ndim, gamma.ndim, node.axis)
+    key_axis = batch_normalization._compute_key_axis(x.ndim, gamma.ndim, axis)
     # Nodes that were given a selector keep it: the statistics of several processes, say.
     if (
         node._impl_selector is not batch_normalization._impl_selector
         or node.input_layouts[0] is not None
-        or not normalization.takes(x, gamma, node.key_axis, node.eps)
+        or not normalization.can_compute(x, gamma, key_axis, node.eps)
     ):
         return NOT_HERE
-    spatial = x.ndim == 4 and node.key_axis[0] == 1
+    spatial = x.ndim == 4 and key_axis[0] == 1
     node._impl_selector = lambda node, inputs: BatchNormalizationImpl(spatial)
     return CHOSEN
 

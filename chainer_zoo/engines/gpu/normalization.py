@@ -5,6 +5,8 @@ are normalized over all others. Parameters and statistics (C,) are float64 besid
 float32 beside float32 and float16: :func:`parameter_type`.
 """
 
+from __future__ import annotations
+
 import ctypes
 
 import chainer
@@ -14,23 +16,25 @@ from chainer.backends import cuda
 from chainer_zoo.engines.gpu import context
 from chainer_zoo.engines.gpu import library
 
-# Above, the kernels for (B, C) cannot be launched.
+# With more samples the kernels for (B, C) cannot be launched.
 _MOST_SAMPLES = 131070
 
 
-def parameter_type(dtype):
+def parameter_type(dtype: object) -> np.dtype:
     """Return the type of parameters and statistics beside arrays of a type."""
     return np.dtype(np.float64 if np.dtype(dtype) == np.float64 else np.float32)
 
 
-def takes(x, gamma, key_axis, eps):
+def can_compute(
+    x: cuda.ndarray, gamma: cuda.ndarray, key_axis: tuple[int, ...], eps: float
+) -> bool:
     """Return whether cuDNN computes this, as Chainer's own use of cuDNN decides it.
 
     Args:
-        x (cupy.ndarray): to normalize.
-        gamma (cupy.ndarray): scale.
-        key_axis (tuple of int): the axes of x that gamma has.
-        eps (float): added to the variance.
+        x: to normalize.
+        gamma: scale.
+        key_axis: the axes of x that gamma has.
+        eps: added to the variance.
     """
     if (
         gamma.ndim != 1
@@ -51,7 +55,7 @@ def takes(x, gamma, key_axis, eps):
 class _Plan:
     """Descriptors of arrays and parameters of one shape and type."""
 
-    def __init__(self, here, shape, char):
+    def __init__(self, here: context.Context, shape: tuple[int, ...], char: str):
         data_type = library.DATA_TYPES[char]
         parameters = library.DATA_TYPES[parameter_type(char).char]
         self.x = here.descriptor(
@@ -71,7 +75,9 @@ class _Plan:
         self.one, self.zero = (ctypes.byref(s[char]) for s in (context.ONE, context.ZERO))
 
 
-def _plan(here, x, channels, spatial):
+def _plan(
+    here: context.Context, x: cuda.ndarray, channels: int, spatial: bool
+) -> tuple[int, _Plan]:
     """Return the mode and the :class:`_Plan` for an array."""
     if spatial:
         shape = x.shape
@@ -87,24 +93,34 @@ def _plan(here, x, channels, spatial):
     return mode, here.plan(('BN', shape, char), lambda here: _Plan(here, shape, char))
 
 
-def _parameter(array, dtype):
+def _parameter(array: cuda.ndarray, dtype: np.dtype) -> cuda.ndarray:
     return context.plain(array.astype(dtype, copy=False))
 
 
-def forward(x, gamma, beta, eps, decay, running_mean, running_var, spatial):
-    """Normalize with the batch's statistics, and let the running ones follow.
+def forward(
+    x: cuda.ndarray,
+    gamma: cuda.ndarray,
+    beta: cuda.ndarray,
+    eps: float,
+    decay: float,
+    running_mean: cuda.ndarray | None,
+    running_var: cuda.ndarray | None,
+    spatial: bool,
+) -> tuple[cuda.ndarray, cuda.ndarray, cuda.ndarray]:
+    """Normalize with the batch's statistics, and update the running ones.
 
     Args:
-        x (cupy.ndarray): (B, C, H, W) where ``spatial``, else (..., C).
-        gamma, beta (cupy.ndarray): scale and offset (C,).
-        eps (float): added to the variance.
-        decay (float): weight of the running statistics against the batch's.
-        running_mean, running_var (cupy.ndarray): (C,), changed in place; or None. The variance
-            they get is the unbiased one.
-        spatial (bool): which of the shapes x has.
+        x: (B, C, H, W) where ``spatial``, else (..., C).
+        gamma: scale (C,).
+        beta: shift (C,).
+        eps: added to the variance.
+        decay: weight of the running statistics against the batch's.
+        running_mean: (C,), changed in place; or None.
+        running_var: (C,), likewise. It follows the unbiased variance.
+        spatial: which of the shapes x has.
 
     Returns:
-        tuple of cupy.ndarray: y as x; mean and inverse standard deviation (C,).
+        y as x; mean and inverse standard deviation (C,).
 
     Raises:
         ~chainer_zoo.engines.gpu.library.NotSupported: cuDNN refuses; nothing has changed.
@@ -145,7 +161,15 @@ def forward(x, gamma, beta, eps, decay, running_mean, running_var, spatial):
     return y, mean, inv_std
 
 
-def backward(x, gamma, gy, eps, mean, inv_std, spatial):
+def backward(
+    x: cuda.ndarray,
+    gamma: cuda.ndarray,
+    gy: cuda.ndarray,
+    eps: float,
+    mean: cuda.ndarray,
+    inv_std: cuda.ndarray,
+    spatial: bool,
+) -> tuple[cuda.ndarray, cuda.ndarray, cuda.ndarray]:
     """Return the gradients of x, gamma and beta, from gy, of x's shape and type.
 
     ``mean`` and ``inv_std`` are :func:`forward`'s; other arguments and errors as there.
@@ -183,5 +207,5 @@ def backward(x, gamma, gy, eps, mean, inv_std, spatial):
     return gx, ggamma.astype(gamma.dtype, copy=False), gbeta.astype(gamma.dtype, copy=False)
 
 
-def _words(x, mode, eps):
+def _words(x: cuda.ndarray, mode: int, eps: float) -> str:
     return f'x {x.shape}, mode {mode}, eps {eps}, {x.dtype.name}'
