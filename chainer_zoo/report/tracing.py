@@ -38,12 +38,6 @@ def _convolution(function, x, w, *bias):
     return x.shape[0], w.shape[0], height, width
 
 
-def _depthwise(function, x, w):
-    return x.shape[:2] + tuple(
-        size + 2 * pad - k + 1 for size, pad, k in zip(x.shape[2:], function.pad, w.shape[2:])
-    )
-
-
 def _pooling(function, x):
     return x.shape[:2] + tuple(
         get_conv_outsize(size, k, stride, pad, function.cover_all)
@@ -59,7 +53,7 @@ def _pooling(function, x):
 # The result's shape of the functions that take the time. All others are really computed, of zeros.
 _SHAPES = {
     Convolution2DFunction: _convolution,
-    DepthwiseConvolution: _depthwise,
+    DepthwiseConvolution: lambda function, x, w: function.out_shape(x.shape, w.shape),
     LinearFunction: lambda function, x, w, *bias: (x.shape[0], w.shape[0]),
     Pooling2D: _pooling,
     BatchNormalization: lambda function, x, *others: x.shape,

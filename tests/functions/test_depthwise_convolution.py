@@ -9,6 +9,7 @@ import pytest
 from chainer import gradient_check
 
 from chainer_zoo import engines
+from chainer_zoo.engines import listeners
 from chainer_zoo.errors import UserError
 from chainer_zoo.functions import depthwise_convolution
 from chainer_zoo.functions.depthwise_convolution import DepthwiseConvolution
@@ -118,25 +119,66 @@ def test_kernels_of_a_wrong_shape_are_refused(shape):
         depthwise_convolution(x, np.zeros(shape, np.float32), 1, 1)
 
 
+@pytest.fixture
+def listener():
+    """Hear which nodes an engine computes."""
+
+    class Listener(listeners.Listener):
+        def __init__(self):
+            self.computed = {}
+
+        def node(self, node, taken):
+            self.computed.setdefault(type(node).__name__, set()).add(taken)
+
+    listener = Listener()
+    listeners.listeners.append(listener)
+    yield listener
+    listeners.listeners.remove(listener)
+
+
 @pytest.mark.skipif(
     not engines.CPU.is_available(), reason=f'oneDNN does not load: {engines.CPU.why_not()}'
 )
-@pytest.mark.parametrize('stride', [1, 2])
-def test_onednn_gives_the_same(stride):
-    x, w = (chainer.Variable(a) for a in arrays((2, 16, 6, 5, (3, 3), stride, 1), 'float32'))
-    found = []
-    for on in (False, True):
-        if on:
-            engines.CPU.enable()
-        try:
-            x.cleargrad()
-            w.cleargrad()
-            y = depthwise_convolution(x, w, stride, 1)
-            y.grad = np.ones_like(y.array)
-            y.backward()
-        finally:
-            engines.CPU.disable()
-        assert isinstance(y.creator, DepthwiseConvolution) == (not on and stride == 1)
-        found.append((y.array, x.grad, w.grad))
-    for ours, theirs in zip(*found):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+class TestOnTheEngine:
+    """oneDNN's grouped convolution computes the three nodes; what it refuses goes to NumPy."""
+
+    @pytest.mark.parametrize('case', [(2, 16, 6, 5, (3, 3), 1, 1), (2, 16, 7, 6, (3, 3), 2, 1)])
+    def test_result_and_gradients_are_the_same(self, case, listener):
+        found = []
+        for on in False, True:
+            x, w = (chainer.Variable(a) for a in arrays(case, 'float32'))
+            with engines.CPU.using(on):
+                y = depthwise_convolution(x, w, *case[5:])
+                y.grad = np.random.RandomState(1).uniform(-1, 1, y.shape).astype('f')
+                y.backward()
+            found.append((y.array, x.grad, w.grad))
+        for ours, theirs in zip(*found):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+        assert listener.computed == {
+            name: {True}
+            for name in (
+                'DepthwiseConvolution',
+                'DepthwiseConvolutionGradX',
+                'DepthwiseConvolutionGradW',
+            )
+        }
+
+    @pytest.mark.parametrize('case', [(2, 16, 6, 5, (3, 3), 1, 1), (2, 16, 7, 6, (3, 3), 2, 1)])
+    def test_gradients_of_gradients_are_the_same(self, case):
+        found = []
+        for on in False, True:
+            x, w = (chainer.Variable(a) for a in arrays(case, 'float32'))
+            with engines.CPU.using(on):
+                y = depthwise_convolution(x, w, *case[5:])
+                gx, gw = chainer.grad([y * y], [x, w], enable_double_backprop=True)
+                (F.sum(gx * gx) + F.sum(gw * gw)).backward()
+            found.append((x.grad, w.grad))
+        for ours, theirs in zip(*found):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * abs(theirs).max())
+
+    @pytest.mark.parametrize('dtype', ['float16', 'float64'])
+    def test_other_types_go_to_numpy(self, dtype, listener):
+        with engines.CPU.using(True):
+            x, w = arrays((2, 16, 6, 5, (3, 3), 1, 1), dtype)
+            assert depthwise_convolution(x, w, 1, 1).dtype == dtype
+        assert listener.computed == {'DepthwiseConvolution': {False}}

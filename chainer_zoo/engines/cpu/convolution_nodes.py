@@ -113,3 +113,39 @@ def backward(node, indexes, grad_outputs):
         grads.append(F.deconvolution_2d(gy, W, outsize=x.shape[2:], **_window(node)))
     grads.extend(WeightAndBiasGrad(node, W).apply((x, gy)))
     return grads
+
+
+def _depthwise_geometry(node, x_shape, w_shape, y_shape):
+    return Geometry(x_shape, w_shape, y_shape, node.stride, node.pad, groups=w_shape[0])
+
+
+def convolve_depthwise(node, inputs):
+    if not memory.is_plain(*inputs):
+        return NOT_HERE
+    x, W = inputs
+    geometry = _depthwise_geometry(node, x.shape, W.shape, node.out_shape(x.shape, W.shape))
+    y = convolution.forward(x, W, None, geometry)
+    node.retain_inputs((0, 1))
+    return (y,)
+
+
+def depthwise_input_gradient(node, inputs):
+    if not memory.is_plain(*inputs):
+        return NOT_HERE
+    gy, W = inputs
+    geometry = _depthwise_geometry(node, gy.shape[:2] + node.x_hw, W.shape, gy.shape)
+    gx = convolution.backward_data(gy, W, geometry)
+    node.retain_inputs((0, 1))
+    return (gx,)
+
+
+def depthwise_weights_gradient(node, inputs):
+    if not memory.is_plain(*inputs) or node.dtype != np.float32:
+        return NOT_HERE
+    x, gy = inputs
+    w_shape = (x.shape[1], 1, *node.ksize)
+    gW, _ = convolution.backward_weights(
+        x, gy, _depthwise_geometry(node, x.shape, w_shape, gy.shape), False
+    )
+    node.retain_inputs((0, 1))
+    return (gW,)

@@ -30,6 +30,9 @@ from chainer_zoo.engines.cpu import normalization
 from chainer_zoo.engines.cpu import pooling
 from chainer_zoo.engines.seam import CHOSEN
 from chainer_zoo.engines.seam import NOT_HERE
+from chainer_zoo.functions.depthwise_convolution import DepthwiseConvolution
+from chainer_zoo.functions.depthwise_convolution import DepthwiseConvolutionGradW
+from chainer_zoo.functions.depthwise_convolution import DepthwiseConvolutionGradX
 from chainer_zoo.functions.shortcut import ResidualAdd
 from chainer_zoo.functions.shortcut import ShortcutGrad
 
@@ -284,6 +287,9 @@ REPLACED = (
     (convolution_2d.Convolution2DFunction, 'backward', convolution_nodes.backward),
     (convolution_2d.Convolution2DGradW, 'forward_cpu', convolution_nodes.weights_gradient),
     (deconvolution_2d.Deconvolution2DFunction, 'forward_cpu', convolution_nodes.deconvolve),
+    (DepthwiseConvolution, 'forward_cpu', convolution_nodes.convolve_depthwise),
+    (DepthwiseConvolutionGradX, 'forward_cpu', convolution_nodes.depthwise_input_gradient),
+    (DepthwiseConvolutionGradW, 'forward_cpu', convolution_nodes.depthwise_weights_gradient),
     (batch_normalization.BatchNormalization, 'forward', _normalize),
     (batch_normalization.FixedBatchNormalization, 'forward', _normalize_fixed),
     (relu.ReLU, 'forward_cpu', _relu),
