@@ -1,85 +1,69 @@
-"""Functions of single elements: ReLU, PReLU, sums. Any dense layout, the same in and out."""
+"""Functions of single elements: ReLU, PReLU, sums. Any dense layout, the same in and out.
+
+oneDNN's ReLU makes 0 of NaN, so compiled loops compute it, or NumPy where they cannot be had.
+"""
+
+from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import numpy as np
 
 from chainer_zoo.engines.cpu import library as dnnl
 from chainer_zoo.engines.cpu import memory
+from chainer_zoo.engines.cpu import openmp
 from chainer_zoo.engines.cpu import primitive
 
 
-def _relu(size):
-    def build():
-        flat = primitive.contiguous((size,))
-        return primitive.Primitive(
-            f'ReLU of {size} elements',
-            'dnnl_eltwise_forward_primitive_desc_create',
-            (
-                primitive.context().engine,
-                dnnl.FORWARD_TRAINING,
-                dnnl.ELTWISE_RELU_FROM_OUTPUT,
-                flat,
-                flat,
-                0,
-                0,
-            ),
-            [(dnnl.ARG_SRC, flat), (dnnl.ARG_DST, flat)],
-        )
-
-    return primitive.cached(('relu', size), build)
-
-
-def relu(x):
-    """Return max(x, 0) in the layout of float32 array ``x``."""
+def relu(x: np.ndarray) -> np.ndarray:
+    """Return max(x, 0) in the layout of float32 array ``x``; NaN stays NaN."""
     x = memory.to_dense(x, 'ReLU')
     y = memory.empty_like(x)
-    _relu(x.size).run(x, y)
+    _relu(x, y)
     return y
 
 
-def relu_in_place(x):
-    """Overwrite dense float32 array ``x`` by max(x, 0)."""
-    _relu(x.size).run(x, x)
+def relu_in_place(x: np.ndarray) -> None:
+    """Overwrite dense float32 array ``x`` by max(x, 0); NaN stays NaN."""
+    _relu(x, x)
 
 
-def relu_gradient(y, gy):
-    """Return gy where y > 0, else 0; both float32 of one shape."""
+def _relu(x, y):
+    if openmp.can_run():
+        openmp.run('ReLU', 'rectify', (openmp.flat(x), openmp.flat(y)), ())
+    else:
+        np.maximum(x, 0, out=y)
+
+
+def relu_gradient(y: np.ndarray, gy: np.ndarray) -> np.ndarray:
+    """Return gy where y > 0, else 0 gy, as Chainer does; both float32 of one shape."""
     y = memory.to_dense(y, 'ReLU')
     gy = memory.in_order_of(gy, y, 'ReLU gradient')
-
-    def build():
-        flat = primitive.contiguous((y.size,))
-        return primitive.Primitive(
-            f'gradient of ReLU of {y.size} elements',
-            'dnnl_eltwise_backward_primitive_desc_create',
-            (
-                primitive.context().engine,
-                dnnl.ELTWISE_RELU_FROM_OUTPUT,
-                flat,
-                flat,
-                flat,
-                0,
-                0,
-                _relu(y.size),
-            ),
-            [(dnnl.ARG_DST, flat), (dnnl.ARG_DIFF_DST, flat), (dnnl.ARG_DIFF_SRC, flat)],
-        )
-
     gx = memory.empty_like(y)
-    primitive.cached(('relu gradient', y.size), build).run(y, gy, gx)
+    if openmp.can_run():
+        arrays = [openmp.flat(a) for a in (y, gy, gx)]
+        openmp.run('ReLU, gradient', 'differentiate_relu', arrays, ())
+    else:
+        np.multiply(gy, y > 0, out=gx)
     return gx
 
 
-def add(xs, relu=False):
-    """Return the sum of float32 arrays of one shape, in the layout of the first.
+def is_finite(x: np.ndarray) -> bool:
+    """Return whether all numbers of float32 array ``x`` are finite."""
+    x = memory.to_dense(x, 'look for NaN and infinity')
+    if not openmp.can_run():
+        return bool(np.isfinite(x).all())
+    found = np.zeros(openmp.thread_limit(), np.float32)
+    openmp.run('look for NaN and infinity', 'look_for_nonfinite', (openmp.flat(x), found), ())
+    return not found.any()
 
-    Args:
-        xs (sequence of numpy.ndarray): two or more.
-        relu (bool): whether ReLU follows; only for two.
-    """
-    first = memory.to_dense(xs[0], 'sum')
-    xs = [first] + [memory.in_order_of(x, first, 'sum') for x in xs[1:]]
+
+def add(xs: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the sum of two or more float32 arrays of one shape, in the layout of the first."""
+    first, *others = xs
+    first = memory.to_dense(first, 'sum')
+    xs = [first] + [memory.in_order_of(x, first, 'sum') for x in others]
     n, size = len(xs), first.size
 
     def build():
@@ -90,7 +74,6 @@ def add(xs, relu=False):
                 'dnnl_binary_primitive_desc_create',
                 (primitive.context().engine, dnnl.BINARY_ADD, flat, flat, flat),
                 [(dnnl.ARG_SRC, flat), (dnnl.ARG_SRC_1, flat), (dnnl.ARG_DST, flat)],
-                [primitive.RELU] * relu,
             )
         return primitive.Primitive(
             f'sum of {n} times {size} elements',
@@ -106,65 +89,60 @@ def add(xs, relu=False):
         )
 
     y = memory.empty_like(first)
-    primitive.cached(('sum', n, size, relu), build).run(*xs + [y])
+    primitive.cached(('sum', n, size), build).run(*xs, y)
     return y
 
 
-class _PReLU:
-    """PReLU with a slope for each channel of an array (B, C, ...)."""
+def add_relu(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return max(a + b, 0) of float32 arrays of one shape, in the layout of ``a``."""
+    if not openmp.can_run():
+        y = add((a, b))
+        relu_in_place(y)
+        return y
+    a = memory.to_dense(a, 'sum')
+    b = memory.in_order_of(b, a, 'sum')
+    y = memory.empty_like(a)
+    arrays = [openmp.flat(x) for x in (a, b, y)]
+    openmp.run('sum and ReLU', 'add_and_rectify', arrays, ())
+    return y
 
-    def __init__(self, shape):
-        name = f'PReLU {shape}'
-        x = primitive.channels_last(shape) if len(shape) == 4 else primitive.contiguous(shape)
-        w = primitive.contiguous((1, shape[1]) + (1,) * (len(shape) - 2))
-        engine = primitive.context().engine
-        self.forward = primitive.Primitive(
-            name,
-            'dnnl_prelu_forward_primitive_desc_create',
-            (engine, dnnl.FORWARD_TRAINING, x, w, x),
-            [(dnnl.ARG_SRC, x), (dnnl.ARG_WEIGHTS, w), (dnnl.ARG_DST, x)],
-        )
-        self.backward = primitive.Primitive(
-            name + ' gradient',
-            'dnnl_prelu_backward_primitive_desc_create',
-            (engine, x, w, x, w, x, self.forward),
-            [
-                (dnnl.ARG_SRC, x),
-                (dnnl.ARG_WEIGHTS, w),
-                (dnnl.ARG_DIFF_SRC, x),
-                (dnnl.ARG_DIFF_WEIGHTS, w),
-                (dnnl.ARG_DIFF_DST, x),
-            ],
-        )
+
+def can_prelu(x: np.ndarray, W: np.ndarray) -> bool:
+    """Return whether :func:`prelu` and :func:`prelu_gradient` compute with arrays."""
+    return (
+        memory.is_plain(x, W) and x.ndim in (2, 4) and W.shape == x.shape[1:2] and openmp.can_run()
+    )
+
+
+def prelu(x: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Return x where x >= 0, else W x.
+
+    Args:
+        x: float32 (B, C, H, W) or (B, C).
+        W: float32 (C,), the slopes.
+    """
+    x = _prelu_order(x, 'PReLU')
+    W = memory.to_contiguous(W, 'PReLU slopes')
+    y = memory.empty_like(x)
+    openmp.run('PReLU', 'prelu', (openmp.flat(x), openmp.flat(y), W), ())
+    return y
+
+
+def prelu_gradient(x: np.ndarray, W: np.ndarray, gy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients of x and W; arguments as in :func:`prelu`, gy like x."""
+    x = _prelu_order(x, 'PReLU')
+    gy = _prelu_order(gy, 'PReLU gradient')
+    W = memory.to_contiguous(W, 'PReLU slopes')
+    gx = memory.empty_like(gy)
+    sums = np.zeros((openmp.thread_limit(), 1, W.size), np.float32)
+    openmp.run(
+        'PReLU, gradient',
+        'differentiate_prelu',
+        (openmp.flat(x), openmp.flat(gy), openmp.flat(gx), W, sums),
+        (),
+    )
+    return gx, sums.sum(axis=(0, 1))
 
 
 def _prelu_order(x, why):
     return memory.to_channels_last(x, why) if x.ndim == 4 else memory.to_contiguous(x, why)
-
-
-def prelu(x, W):
-    """Return x where x >= 0, else W x.
-
-    Args:
-        x (numpy.ndarray): float32 (B, C, H, W) or (B, C).
-        W (numpy.ndarray): float32 (C,), the slopes.
-    """
-    x = _prelu_order(x, 'PReLU')
-    W = np.ascontiguousarray(W)
-    y = memory.empty_like(x)
-    primitive.cached(('prelu', x.shape), lambda: _PReLU(x.shape)).forward.run(x, W, y)
-    return y
-
-
-def prelu_gradient(x, W, gy):
-    """Return the gradients of x and W; arguments as in :func:`prelu`, gy like x."""
-    x = _prelu_order(x, 'PReLU')
-    gy = memory.in_order_of(gy, x, 'PReLU gradient')
-    W = np.ascontiguousarray(W)
-    gx = memory.empty_like(x)
-    gW = memory.empty(W.shape)
-    primitive.cached(('prelu', x.shape), lambda: _PReLU(x.shape)).backward.run(x, W, gx, gW, gy)
-    zero = x == 0
-    if zero.any():  # where the two libraries take the derivative from different sides
-        np.copyto(gx, gy, where=zero)
-    return gx, gW

@@ -37,16 +37,13 @@ FORWARD_TRAINING = 64
 FORWARD_INFERENCE = 96
 BACKWARD = 128
 CONVOLUTION_DIRECT = 1
-ELTWISE_RELU = 32
-ELTWISE_RELU_FROM_OUTPUT = 256
+ELTWISE_HARDSWISH = 52
 POOLING_MAX = 511
 POOLING_AVERAGE = 767  # padding counts
 BINARY_ADD = 131056
-BINARY_MUL = 131057
 USE_GLOBAL_STATS = 1
 USE_SCALE = 2
 USE_SHIFT = 4
-FUSE_RELU = 8
 SCRATCHPAD_USER = 1
 STREAM_IN_ORDER = 1
 QUERY_IMPLEMENTATION = 8
@@ -161,21 +158,6 @@ _SIGNATURES = {
     + [c_void_p] * 4
     + [_dims_p] * 4
     + [c_void_p] * 2,
-    'dnnl_eltwise_forward_primitive_desc_create': [
-        _handle_p,
-        c_void_p,
-        c_int,
-        c_int,
-        c_void_p,
-        c_void_p,
-        c_float,
-        c_float,
-        c_void_p,
-    ],
-    'dnnl_eltwise_backward_primitive_desc_create': [_handle_p, c_void_p, c_int]
-    + [c_void_p] * 3
-    + [c_float, c_float]
-    + [c_void_p] * 2,
     'dnnl_pooling_forward_primitive_desc_create': [
         _handle_p,
         c_void_p,
@@ -189,8 +171,6 @@ _SIGNATURES = {
     'dnnl_pooling_backward_primitive_desc_create': [_handle_p, c_void_p, c_int, c_void_p, c_void_p]
     + [_dims_p] * 5
     + [c_void_p] * 2,
-    'dnnl_prelu_forward_primitive_desc_create': [_handle_p, c_void_p, c_int] + [c_void_p] * 4,
-    'dnnl_prelu_backward_primitive_desc_create': [_handle_p] + [c_void_p] * 8,
     'dnnl_batch_normalization_forward_primitive_desc_create': [
         _handle_p,
         c_void_p,

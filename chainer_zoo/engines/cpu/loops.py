@@ -26,10 +26,6 @@ from chainer_zoo import jit
 from chainer_zoo.engines.cpu import openmp
 from chainer_zoo.engines.cpu import primitive
 
-#: A call: addresses and lengths of a table, with the address and the 4 extents of each array, and
-#: of numbers, the first of which is 0 until oneDNN has something to say.
-CALL = np.dtype([(name, np.int64) for name in ('arrays', 'n_arrays', 'numbers', 'n_numbers')])
-
 _GAP = openmp.GAP
 # Floats that moments are taken of in one loop, where a pixel has fewer; rows of them that are
 # summed up in float32; and by how much a sum of squares may be above the variance's.
@@ -77,11 +73,16 @@ def _pointer(_, address):
 
 @jit.compiled
 def _unpack(call):
-    """Return a call's table of arrays and its numbers, int64 both."""
-    call = numba.carray(call, (1,), CALL)[0]
+    """Return a call's table of arrays and its numbers, int64 both.
+
+    A call is int64 numbers: how many arrays, how many numbers, for each array its address and 4
+    extents, and the numbers, the first of which is 0 until oneDNN reports a failure.
+    """
+    header = numba.carray(call, (2,), np.int64)
+    table = header.ctypes.data + 2 * 8
     return (
-        numba.carray(_pointer(call.arrays), (call.n_arrays, 5), np.int64),
-        numba.carray(_pointer(call.numbers), (call.n_numbers,), np.int64),
+        numba.carray(_pointer(table), (header[0], 5), np.int64),
+        numba.carray(_pointer(table + header[0] * 5 * 8), (header[1],), np.int64),
     )
 
 
@@ -530,6 +531,240 @@ def join_moments(found, mean, var):
                 offset = found[k, 1, i] - first
                 second += found[k, 0, 0] / count * (found[k, 2, i] + offset * offset)
         mean[i], var[i] = first, second
+
+
+@jit.compiled
+def _tiled(values, c, n):
+    """Return a float32 array of n numbers, in which the c values follow each other again and again."""
+    tiled = np.empty(n, np.float32)
+    for i in range(n):
+        tiled[i] = values[i % c]
+    return tiled
+
+
+@jit.compiled
+def _row_length(c):
+    """Return how many numbers are worked on in one loop: some pixels, where one has few channels."""
+    return max(1, _WIDTH // c) * c
+
+
+@jit.compiled
+def _normalize_rows(x, mean, scale, beta, relu, y):
+    """Write scale (x - mean) + beta into y, with ReLU on demand; rows of len(mean) numbers."""
+    n = len(mean)
+    for start in range(0, len(x), n):
+        source, target = x[start : start + n], y[start : start + n]  # the last may be shorter
+        if relu:
+            for i in range(len(source)):
+                normalized = (source[i] - mean[i]) * scale[i] + beta[i]
+                target[i] = np.float32(0) if normalized < 0 else normalized  # NaN stays
+        else:
+            for i in range(len(source)):
+                target[i] = (source[i] - mean[i]) * scale[i] + beta[i]
+
+
+@jit.callback
+def normalize(call):
+    """Normalize this thread's share of the pixels.
+
+    Arrays: ``x`` and ``y``, (B H W C,); mean, scale and beta, (C,). Number: whether ReLU follows.
+    """
+    arrays, numbers = _unpack(call)
+    x, y, mean = _vector(arrays[0]), _vector(arrays[1]), _vector(arrays[2])
+    c = len(mean)
+    _, start, stop = _share(len(x) // c)
+    n = _row_length(c)
+    _normalize_rows(
+        x[start * c : stop * c],
+        _tiled(mean, c, n),
+        _tiled(_vector(arrays[3]), c, n),
+        _tiled(_vector(arrays[4]), c, n),
+        numbers[1] != 0,
+        y[start * c : stop * c],
+    )
+
+
+@jit.callback
+def sum_gradients(call):
+    """Sum up the gradient of BN's result, and its products with x - mean, in each channel.
+
+    As in Chainer, what ReLU holds back is multiplied by 0, so NaN comes through.
+
+    Arrays: ``x`` and ``gy``, (B H W C,); mean, scale and beta, (C,); the sums, (threads, 2, C),
+    overwritten. Number: whether ReLU followed.
+    """
+    arrays, numbers = _unpack(call)
+    x, gy, mean = _vector(arrays[0]), _vector(arrays[1]), _vector(arrays[2])
+    found = _cube(arrays[5])
+    relu = numbers[1] != 0
+    c = len(mean)
+    number, start, stop = _share(len(x) // c)
+    x, gy = x[start * c : stop * c], gy[start * c : stop * c]
+    n = _row_length(c)
+    means = _tiled(mean, c, n)
+    scales, betas = _tiled(_vector(arrays[3]), c, n), _tiled(_vector(arrays[4]), c, n)
+    sums, products = np.zeros(n, np.float64), np.zeros(n, np.float64)
+    some, some_products = np.empty(n, np.float32), np.empty(n, np.float32)
+    for first in range(0, len(x), _ROWS * n):
+        some[:] = 0
+        some_products[:] = 0
+        for begin in range(first, min(first + _ROWS * n, len(x)), n):
+            row, g = x[begin : begin + n], gy[begin : begin + n]
+            if relu:
+                for i in range(len(row)):
+                    difference = row[i] - means[i]
+                    active = (
+                        np.float32(1) if difference * scales[i] + betas[i] > 0 else np.float32(0)
+                    )
+                    gradient = g[i] * active
+                    some[i] += gradient
+                    some_products[i] += gradient * difference
+            else:
+                for i in range(len(row)):
+                    some[i] += g[i]
+                    some_products[i] += g[i] * (row[i] - means[i])
+        for i in range(n):
+            sums[i] += some[i]
+            products[i] += some_products[i]
+    for i in range(c):
+        total, total_products = 0.0, 0.0
+        for k in range(i, n, c):
+            total += sums[k]
+            total_products += products[k]
+        found[number, 0, i], found[number, 1, i] = total, total_products
+
+
+@jit.callback
+def differentiate_normalization(call):
+    """Write the gradient of BN's input: scale (g - mean of g - (x - mean) slope).
+
+    Arrays: ``x``, ``gy`` and ``gx``, (B H W C,); mean, scale, beta, the mean of g, and the slope,
+    (C,). Number: whether ReLU followed.
+    """
+    arrays, numbers = _unpack(call)
+    x, gy, gx, mean = (
+        _vector(arrays[0]),
+        _vector(arrays[1]),
+        _vector(arrays[2]),
+        _vector(arrays[3]),
+    )
+    relu = numbers[1] != 0
+    c = len(mean)
+    _, start, stop = _share(len(x) // c)
+    n = _row_length(c)
+    means = _tiled(mean, c, n)
+    scales, betas = _tiled(_vector(arrays[4]), c, n), _tiled(_vector(arrays[5]), c, n)
+    offsets, slopes = _tiled(_vector(arrays[6]), c, n), _tiled(_vector(arrays[7]), c, n)
+    for begin in range(start * c, stop * c, n):
+        end = min(begin + n, stop * c)
+        row, g, target = x[begin:end], gy[begin:end], gx[begin:end]
+        if relu:
+            for i in range(len(row)):
+                difference = row[i] - means[i]
+                active = np.float32(1) if difference * scales[i] + betas[i] > 0 else np.float32(0)
+                target[i] = scales[i] * (g[i] * active - offsets[i] - difference * slopes[i])
+        else:
+            for i in range(len(row)):
+                target[i] = scales[i] * (g[i] - offsets[i] - (row[i] - means[i]) * slopes[i])
+
+
+@jit.callback
+def rectify(call):
+    """Compute ReLU of this thread's share. Arrays: ``x`` and ``y``, of one size; may be one."""
+    arrays, _ = _unpack(call)
+    x, y = _vector(arrays[0]), _vector(arrays[1])
+    _, start, stop = _share(len(x))
+    x, y = x[start:stop], y[start:stop]
+    for i in range(len(x)):
+        y[i] = np.float32(0) if x[i] < 0 else x[i]  # NaN stays
+
+
+@jit.callback
+def add_and_rectify(call):
+    """Compute ReLU of a sum. Arrays: two addends and ``y``, of one size."""
+    arrays, _ = _unpack(call)
+    a, b, y = _vector(arrays[0]), _vector(arrays[1]), _vector(arrays[2])
+    _, start, stop = _share(len(y))
+    a, b, y = a[start:stop], b[start:stop], y[start:stop]
+    for i in range(len(y)):
+        total = a[i] + b[i]
+        y[i] = np.float32(0) if total < 0 else total  # NaN stays
+
+
+@jit.callback
+def differentiate_relu(call):
+    """Compute the gradient of ReLU. Arrays: its result ``y``, ``gy`` and ``gx``, of one size.
+
+    As in Chainer, what ReLU holds back is multiplied by 0, so NaN comes through.
+    """
+    arrays, _ = _unpack(call)
+    y, gy, gx = _vector(arrays[0]), _vector(arrays[1]), _vector(arrays[2])
+    _, start, stop = _share(len(y))
+    y, gy, gx = y[start:stop], gy[start:stop], gx[start:stop]
+    for i in range(len(y)):
+        gx[i] = gy[i] * (np.float32(1) if y[i] > 0 else np.float32(0))
+
+
+@jit.callback
+def prelu(call):
+    """Compute PReLU. Arrays: ``x`` and ``y``, (B H W C,); the slopes, (C,)."""
+    arrays, _ = _unpack(call)
+    x, y, slope = _vector(arrays[0]), _vector(arrays[1]), _vector(arrays[2])
+    c = len(slope)
+    _, start, stop = _share(len(x) // c)
+    n = _row_length(c)
+    slopes = _tiled(slope, c, n)
+    for begin in range(start * c, stop * c, n):
+        end = min(begin + n, stop * c)
+        source, target = x[begin:end], y[begin:end]
+        for i in range(len(source)):
+            target[i] = source[i] if source[i] >= 0 else source[i] * slopes[i]
+
+
+@jit.callback
+def differentiate_prelu(call):
+    """Compute the gradients of PReLU.
+
+    Arrays: ``x``, ``gy`` and ``gx``, (B H W C,); the slopes, (C,); the gradient of the slopes,
+    (threads, 1, C), to be added to.
+    """
+    arrays, _ = _unpack(call)
+    x, gy, gx = _vector(arrays[0]), _vector(arrays[1]), _vector(arrays[2])
+    slope, found = _vector(arrays[3]), _cube(arrays[4])
+    c = len(slope)
+    number, start, stop = _share(len(x) // c)
+    n = _row_length(c)
+    slopes = _tiled(slope, c, n)
+    sums, some = np.zeros(n, np.float64), np.empty(n, np.float32)
+    for first in range(start * c, stop * c, _ROWS * n):
+        some[:] = 0
+        for begin in range(first, min(first + _ROWS * n, stop * c), n):
+            end = min(begin + n, stop * c)
+            row, g, target = x[begin:end], gy[begin:end], gx[begin:end]
+            for i in range(len(row)):
+                target[i] = g[i] if row[i] >= 0 else g[i] * slopes[i]
+                some[i] += np.float32(0) if row[i] >= 0 else g[i] * row[i]
+        for i in range(n):
+            sums[i] += some[i]
+    for i in range(n):
+        found[number, 0, i % c] += sums[i]
+
+
+@jit.callback
+def look_for_nonfinite(call):
+    """Find out whether all numbers are finite. Arrays: ``x``; 1 for each thread that finds another.
+
+    The difference of a finite number and itself is 0, of NaN and infinity it is NaN.
+    """
+    arrays, _ = _unpack(call)
+    x, found = _vector(arrays[0]), _vector(arrays[1])
+    number, start, stop = _share(len(x))
+    x = x[start:stop]
+    count = 0
+    for i in range(len(x)):
+        count += x[i] - x[i] != 0
+    if count:
+        found[number] = 1
 
 
 # Compiled now, where whoever imports this module is ready for a failure, like the callbacks.

@@ -45,7 +45,7 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
     def forward(
         self, axis, gamma, x, x_layout, xp, expander, beta, eps, decay, running_mean, running_var
     ):
-        y, mean, var, _ = normalization.forward(x, gamma, beta, eps, False)
+        y, mean, var = normalization.forward(x, gamma, beta, eps, False)
         normalization.update_statistics(
             x.size // mean.size, mean, var, decay, running_mean, running_var
         )
@@ -59,7 +59,9 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
             return batch_normalization.GeneralBatchNormalizationImpl().backward(
                 axis, gamma, gy, x, x_layout, xp, expander, mean, inv_std, eps, var, None
             )
-        gx, ggamma, gbeta = normalization.backward(x, gamma, mean, forward_data, gy, eps)
+        gx, ggamma, gbeta = normalization.backward(
+            x, gamma, None, mean, forward_data, gy, eps, False
+        )
         return gx, None, ggamma, gbeta
 
 
@@ -104,7 +106,7 @@ def _relu_gradient(node, inputs):
 
 def _prelu(node, inputs):
     x, W = inputs
-    if not memory.is_plain(x, W) or W.ndim != 1 or x.ndim not in (2, 4):
+    if not elementwise.can_prelu(x, W):
         return NOT_HERE
     node.retain_inputs((0, 1))
     return (elementwise.prelu(x, W),)
@@ -112,13 +114,8 @@ def _prelu(node, inputs):
 
 def _prelu_gradient(node, inputs):
     x, W, gy = inputs
-    if (
-        not memory.is_plain(x, W, gy)
-        or W.ndim != 1
-        or x.ndim not in (2, 4)
-        or node.reduce_axes is None
-        or node.cond is not x
-    ):
+    is_first_gradient = node.reduce_axes is not None and node.cond is x
+    if not is_first_gradient or not elementwise.can_prelu(x, W) or not memory.is_plain(gy):
         return NOT_HERE
     node.retain_inputs((0, 1, 2))
     return elementwise.prelu_gradient(x, W, gy)
@@ -128,78 +125,74 @@ def _pool_max(node, inputs):
     (x,) = inputs
     if node.ndim != 2 or node.return_indices or not memory.is_plain(x):
         return NOT_HERE
-    y_hw = tuple(
-        conv_nd.get_conv_outsize(n, k, s, p, node.cover_all)
-        for n, k, s, p in zip(x.shape[2:], node.ksize, node.stride, node.pad)
-    )
-    if not pooling.can_pool(x.shape, y_hw, node.ksize, node.stride, node.pad):
+    window = pooling.Window(node.ksize, node.stride, node.pad)
+    y_hw = _max_out_hw(node, x.shape)
+    if not pooling.can_pool(x.shape, y_hw, window) or not elementwise.is_finite(x):
         return NOT_HERE
-    y, node.onednn_workspace = pooling.forward(
-        pooling.MAX, x, y_hw, node.ksize, node.stride, node.pad, chainer.config.enable_backprop
-    )
+    y, node.engine_workspace = pooling.max_forward(x, y_hw, window, chainer.config.enable_backprop)
     node._in_shape, node._in_dtype = x.shape, x.dtype
     return (y,)
+
+
+def _max_out_hw(node, x_shape):
+    return tuple(
+        conv_nd.get_conv_outsize(n, k, s, p, node.cover_all)
+        for n, k, s, p in zip(x_shape[2:], node.ksize, node.stride, node.pad)
+    )
 
 
 def _pool_max_gradient(node, inputs):
     (gy,) = inputs
     func = node.func
-    workspace = getattr(func, 'onednn_workspace', None)
+    workspace = getattr(func, 'engine_workspace', None)
     if workspace is None:
         return NOT_HERE
     if not memory.is_plain(gy):
-        _restore_indexes(func, gy.shape)
+        _restore_indexes(func)
         return NOT_HERE
-    return (
-        pooling.backward(
-            pooling.MAX, gy, workspace, func._in_shape, func.ksize, func.stride, func.pad
-        ),
-    )
+    window = pooling.Window(func.ksize, func.stride, func.pad)
+    return (pooling.max_backward(gy, workspace, func._in_shape, window),)
 
 
 def _pool_with_indexes(node, inputs):
-    if getattr(node.func, 'onednn_workspace', None) is not None:
-        (x,) = inputs
-        func = node.func
-        _restore_indexes(
-            func,
-            x.shape[:2]
-            + tuple(
-                conv_nd.get_conv_outsize(n, k, s, p, func.cover_all)
-                for n, k, s, p in zip(x.shape[2:], func.ksize, func.stride, func.pad)
-            ),
-        )
+    if getattr(node.func, 'engine_workspace', None) is not None:
+        _restore_indexes(node.func)
     return NOT_HERE  # gathering at the indexes is NumPy's
 
 
-def _restore_indexes(func, y_shape):
+def _restore_indexes(func):
     """Give a max pooling node the indexes that Chainer's own code would have stored."""
     if not hasattr(func, 'indexes'):
-        func.indexes = pooling.indexes(func.onednn_workspace, y_shape)
+        y_shape = func._in_shape[:2] + _max_out_hw(func, func._in_shape)
+        func.indexes = pooling.max_indexes(func.engine_workspace, y_shape)
+
+
+def _average_window(node):
+    return pooling.Window((node.kh, node.kw), (node.sy, node.sx), (node.ph, node.pw))
 
 
 def _pool_average(node, inputs):
     (x,) = inputs
     if not memory.is_plain(x):
         return NOT_HERE
-    ksize, stride, pad = (node.kh, node.kw), (node.sy, node.sx), (node.ph, node.pw)
-    y_hw = tuple(
-        conv.get_conv_outsize(n, k, s, p) for n, k, s, p in zip(x.shape[2:], ksize, stride, pad)
-    )
-    if not pooling.can_pool(x.shape, y_hw, ksize, stride, pad):
+    window = _average_window(node)
+    y_hw = tuple(conv.get_conv_outsize(n, k, s, p) for n, k, s, p in zip(x.shape[2:], *window))
+    if not pooling.can_pool(x.shape, y_hw, window):
         return NOT_HERE
     node._in_shape, node._in_dtype = x.shape, x.dtype
-    return (pooling.forward(pooling.AVERAGE, x, y_hw, ksize, stride, pad)[0],)
+    return (pooling.average_forward(x, y_hw, window),)
 
 
 def _pool_average_gradient(node, inputs):
     (gy,) = inputs
-    if node._used_cudnn or not memory.is_plain(gy):
+    window = _average_window(node)
+    if (
+        node._used_cudnn
+        or not memory.is_plain(gy)
+        or not pooling.can_pool(node._in_shape, gy.shape[2:], window)
+    ):
         return NOT_HERE
-    ksize, stride, pad = (node.kh, node.kw), (node.sy, node.sx), (node.ph, node.pw)
-    if not pooling.can_pool(node._in_shape, gy.shape[2:], ksize, stride, pad):
-        return NOT_HERE
-    return (pooling.backward(pooling.AVERAGE, gy, None, node._in_shape, ksize, stride, pad),)
+    return (pooling.average_backward(gy, node._in_shape, window),)
 
 
 def _concat(node, inputs):

@@ -59,13 +59,18 @@ def pixels(x):
     return x.transpose(0, 2, 3, 1)
 
 
+def flat(x):
+    """Return a dense array as a vector, in the order in which its elements lie in memory."""
+    return (x if x.flags.c_contiguous else pixels(x)).reshape(-1)
+
+
 def run(name, callback, arrays, numbers):
     """Run a callback on every thread.
 
     Args:
         name (str): what it computes, where an error has to say so.
         callback (str): the name of one of :mod:`chainer_zoo.engines.cpu.loops`.
-        arrays (sequence of numpy.ndarray): float32, C-ordered, of up to 4 axes. Of those with 4,
+        arrays (sequence of numpy.ndarray): float32 or uint8, C-ordered, of up to 4 axes. Of those with 4,
             images (B, H, W, C), the channels may be some of an array with more.
         numbers (sequence of int): whole numbers.
 
@@ -73,18 +78,18 @@ def run(name, callback, arrays, numbers):
         OneDNNError: oneDNN has refused a product.
     """
     address = getattr(loops(), callback).address
-    table = np.array([(a.ctypes.data,) + _extent(a) for a in arrays], np.int64)
-    numbers = np.array((0,) + tuple(numbers), np.int64)
-    call = np.array(
-        [(table.ctypes.data, len(table), numbers.ctypes.data, len(numbers))], loops().CALL
-    )
-    library = primitive.context().library
-    with primitive.counted(name):
-        library.GOMP_parallel(
-            ctypes.c_void_p(address), ctypes.c_void_p(call.ctypes.data), thread_limit(), 0
-        )
+    call = [len(arrays), len(numbers) + 1]  # as `_unpack` reads it
+    for array in arrays:
+        call.append(primitive.pointer(array).value)
+        call.extend(_extent(array))
+    status = len(call)
+    call.append(0)
+    call.extend(numbers)
+    call = (ctypes.c_int64 * len(call))(*call)
+    here = primitive.context()
+    here.call(name, here.library.GOMP_parallel, ctypes.c_void_p(address), call, thread_limit(), 0)
     dnnl.check(
-        int(numbers[0]),
+        call[status],
         lambda: '{} of {}'.format(
             name, ', '.join([str(array.shape) for array in arrays if array.size])
         ),

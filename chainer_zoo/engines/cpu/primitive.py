@@ -20,7 +20,9 @@ CACHE_SIZE = 2048  # primitives a thread keeps; the oldest goes first
 
 # What a primitive may do to its result before it is stored; also an array, by its MemoryDesc.
 SUM = 'sum'  # onto what lies there
-RELU = dnnl.ELTWISE_RELU, 0, 0  # so, any function of single elements: algorithm, alpha, beta
+# ReLU, which makes NaN of NaN, unlike oneDNN's own: x times what lies between 0 and 1 of alpha x.
+# Two things differ. It makes NaN of -inf, and makes less of numbers below 3e-39.
+RELU = dnnl.ELTWISE_HARDSWISH, 3e38, 0  # the algorithm, alpha and beta
 
 # Where an array object has the address of its first element: NumPy's C interface lets it follow
 # what every Python object begins with. `__array_interface__` tells it too, but makes a dict for
@@ -93,7 +95,22 @@ class _Context(threading.local):
         self._scratch_size = self._scratch_start = 0
         self.kept = {}  # of chainer_zoo.engines.cpu.weights
         self.kept_bytes = 0
-        self.timed = None  # what :func:`timed` adds up
+        self.seconds = None  # what :func:`timed` adds up
+
+    def call(self, kind, function, *arguments):
+        """Call a function that computes, and count its time where :func:`timed` wants it.
+
+        Args:
+            kind (str): what to count it as.
+            function (callable): of the library.
+            *arguments: for the function.
+        """
+        if self.seconds is None:
+            return function(*arguments)
+        start = time.perf_counter()
+        result = function(*arguments)
+        self.seconds[kind] += time.perf_counter() - start
+        return result
 
     def scratch_address(self, size):
         """Return the address of at least ``size`` bytes (int), the same for every primitive."""
@@ -348,51 +365,27 @@ class Primitive:
         if self._scratch_size:
             set_handle(memories[i], self._context.scratch_address(self._scratch_size))
             i += 1
-        status = self._execute(self._primitive, self._stream, i, self._exec_args)
+        status = self._context.call(
+            self.kind, self._execute, self._primitive, self._stream, i, self._exec_args
+        )
         if status:
             dnnl.check(status, self.name)
 
 
 @contextlib.contextmanager
 def timed():
-    """Time every primitive that this thread runs during a ``with`` block.
+    """Time what the library does for this thread during a ``with`` block.
 
     Yields:
-        collections.Counter: seconds, by the library's name for what runs, or ours for what is
-        :func:`counted`.
+        collections.Counter: seconds, by the library's name of a primitive's kind, or ours of a
+        compiled loop.
     """
-    seconds = context().timed = collections.Counter()
-    run = Primitive.run
-
-    def timing(self, *arrays):
-        with counted(self.kind, self._context):
-            run(self, *arrays)
-
-    Primitive.run = timing  # so that `run` does not ask, thousands of times a step
+    here = context()
+    here.seconds = collections.Counter()
     try:
-        yield seconds
+        yield here.seconds
     finally:
-        Primitive.run = run
-        context().timed = None
-
-
-@contextlib.contextmanager
-def counted(kind, here=None):
-    """Have :func:`timed` count a ``with`` block as one primitive, whatever runs in it.
-
-    Args:
-        kind (str): what to call it.
-        here (_Context): this thread's.
-    """
-    here = here or context()
-    seconds, here.timed = here.timed, None
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        if seconds is not None:
-            seconds[kind] += time.perf_counter() - start
-            here.timed = seconds
+        here.seconds = None
 
 
 def reorder(source, target, post_ops=()):

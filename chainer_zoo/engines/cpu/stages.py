@@ -110,7 +110,7 @@ class Convolve(stages.Convolution):
         self.x, self.x_affine = x, None
         if (
             isinstance(self.before, Normalize)
-            and self.before.workspace is not None
+            and self.before.relu
             and self.affine_fusion.can_fuse_in_gradient
         ):
             # That stage keeps its own input anyway. To normalize it again saves keeping the result.
@@ -179,15 +179,11 @@ class Normalize(stages.Normalization):
     def forward(self, x, gamma, beta):
         link = self.link
         self.x, self.gamma, self.beta = x, gamma, beta
-        y, self.mean, self.var, self.workspace = normalization.forward(
-            x, gamma, beta, link.eps, self.relu
-        )
+        y, self.mean, self.var = normalization.forward(x, gamma, beta, link.eps, self.relu)
         if not chainer.config.in_recomputing:  # which only computes a forward pass again
             normalization.update_statistics(
                 x.size // gamma.size, self.mean, self.var, link.decay, link.avg_mean, link.avg_var
             )
-        # The workspace says where y is 0, in a thirty-second of the memory.
-        self.y = y if self.relu and self.workspace is None else None
         return y
 
     def batch_affine(self):
@@ -207,7 +203,7 @@ class Normalize(stages.Normalization):
 
     def backward(self, gy, wants_gx, more_gx=None):
         gx, ggamma, gbeta = normalization.backward(
-            self.x, self.gamma, self.mean, self.var, gy, self.link.eps, self.y, self.workspace
+            self.x, self.gamma, self.beta, self.mean, self.var, gy, self.link.eps, self.relu
         )
         if more_gx is not None:
             joining.add_in_place(gx, more_gx)
@@ -218,7 +214,7 @@ class Add(stages.Sum):
     """A sum by oneDNN."""
 
     def forward(self, x, shortcut):
-        y = elementwise.add((x, shortcut), self.relu)
+        y = elementwise.add_relu(x, shortcut) if self.relu else elementwise.add((x, shortcut))
         self.y = y if self.relu else None
         return y
 
