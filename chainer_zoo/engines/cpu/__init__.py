@@ -50,7 +50,7 @@ class OneDNN(Engine):
         )
 
     def _free(self):
-        primitive.forget_kept()
+        primitive.clear_derived()
         memory.pool.clear()
 
 

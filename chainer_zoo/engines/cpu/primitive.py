@@ -1,38 +1,48 @@
 """Compiled primitives: built once per shape, kept per thread, run on arrays.
 
 A primitive belongs to the thread that built it, together with its memory objects and its scratch
-memory, so two threads never share anything that changes. oneDNN has its own cache of generated
-code behind this one, which threads do share.
+memory, so two threads never share anything that changes. Below this cache oneDNN has one of its own
+for generated code, which threads do share.
 """
+
+from __future__ import annotations
 
 import collections
 import contextlib
 import ctypes
 import threading
 import time
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from chainer_zoo import threads
 from chainer_zoo.engines.cpu import library as dnnl
 
-CACHE_SIZE = 2048  # primitives a thread keeps; the oldest goes first
+T = TypeVar('T')
 
-# What a primitive may do to its result before it is stored; also an array, by its MemoryDesc.
-SUM = 'sum'  # onto what lies there
+CACHE_SIZE = 2048  # primitives that a thread keeps; the oldest goes first
+
+# What a primitive may do to its result before it is stored: add it to what is there, or apply ReLU.
+SUM = 'sum'
 # ReLU, which makes NaN of NaN, unlike oneDNN's own: x times what lies between 0 and 1 of alpha x.
 # Two things differ. It makes NaN of -inf, and makes less of numbers below 3e-39.
 RELU = dnnl.ELTWISE_HARDSWISH, 3e38, 0  # the algorithm, alpha and beta
 
-# Where an array object has the address of its first element: NumPy's C interface lets it follow
-# what every Python object begins with. `__array_interface__` tells it too, but makes a dict for
-# each of the thousands of arrays of a training step.
+# Where an array object stores the address of its first element: in NumPy's C interface, right after
+# the fields that every Python object has. `__array_interface__` gives the address too, but makes a
+# dict for each of the thousands of arrays of a training step.
 _DATA = object.__basicsize__
 _at = ctypes.c_void_p.from_address
 
 
-def pointer(array):
-    """Return the address of an array's first element as the library takes it (c_void_p)."""
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    """Return the address of an array's first element as the library takes it."""
     return _at(id(array) + _DATA)
 
 
@@ -40,7 +50,7 @@ _state = {'library': None, 'engine': None}
 _lock = threading.RLock()
 
 
-def start():
+def start() -> None:
     """Load the library and create the engine, once.
 
     Raises:
@@ -56,10 +66,10 @@ def start():
             _state['library'] = library
 
 
-def run_single_threaded():
+def run_single_threaded() -> None:
     """Make OpenMP use one thread in this process from now on, and replace what a fork broke."""
     global _context, _lock
-    _context = None  # its primitives have the parent's number of threads built in
+    _context = None  # its primitives were built for the parent's number of threads
     _lock = threading.RLock()  # another thread of the parent may have held it
     if _state['library'] is not None:
         _state['library'].omp_set_num_threads(1)  # libgomp's, on which the library depends
@@ -93,8 +103,8 @@ class _Context(threading.local):
         self.primitives = {}
         self._scratch = None
         self._scratch_size = self._scratch_start = 0
-        self.kept = {}  # of chainer_zoo.engines.cpu.weights
-        self.kept_bytes = 0
+        self.derived = {}  # the cache of chainer_zoo.engines.cpu.weights
+        self.derived_bytes = 0
         self.seconds = None  # what :func:`timed` adds up
 
     def call(self, kind, function, *arguments):
@@ -113,7 +123,7 @@ class _Context(threading.local):
         return result
 
     def scratch_address(self, size):
-        """Return the address of at least ``size`` bytes (int), the same for every primitive."""
+        """Return the address of at least ``size`` bytes (int), which all primitives share."""
         if self._scratch_size < size:
             self._scratch = np.empty(size + 64, np.uint8)
             self._scratch_size = size
@@ -124,7 +134,7 @@ class _Context(threading.local):
 _context = None
 
 
-def context():
+def context() -> _Context:
     """Return this thread's context."""
     global _context
     if _context is None:
@@ -135,15 +145,15 @@ def context():
     return _context
 
 
-def forget_kept():
-    """Free what :mod:`chainer_zoo.engines.cpu.weights` keeps for this thread."""
+def clear_derived() -> None:
+    """Empty this thread's cache of :mod:`chainer_zoo.engines.cpu.weights`."""
     if _context is not None:  # else the library was never needed, and may not be there
-        _context.kept.clear()
-        _context.kept_bytes = 0
+        _context.derived.clear()
+        _context.derived_bytes = 0
 
 
-def cached(key, build):
-    """Return what this thread keeps under ``key`` (hashable), or ``build()`` and keep that."""
+def cached(key: Hashable, build: Callable[[], T]) -> T:
+    """Return what this thread keeps under ``key``, or call ``build``, and keep and return that."""
     primitives = context().primitives
     found = primitives.get(key)
     if found is None:
@@ -160,7 +170,7 @@ class MemoryDesc:
         handle (ctypes.c_void_p): the library's object, which this one then owns.
 
     Attributes:
-        size (int): bytes, padding included.
+        size (int): bytes, with padding.
     """
 
     def __init__(self, handle):
@@ -177,12 +187,12 @@ class MemoryDesc:
     __hash__ = None
 
 
-def dims(values):
-    """Return ``values`` (ints) as the library's dnnl_dims_t."""
+def dims(values: Iterable[int]) -> dnnl.Dims:
+    """Return ``values`` as the library's dnnl_dims_t."""
     return dnnl.Dims(*values)
 
 
-def strided(shape, strides):
+def strided(shape: Sequence[int], strides: Sequence[int]) -> MemoryDesc:
     """Describe a float32 array of ``shape`` whose ``strides`` count elements."""
     handle = ctypes.c_void_p()
     dnnl.check(
@@ -194,7 +204,7 @@ def strided(shape, strides):
     return MemoryDesc(handle)
 
 
-def contiguous(shape):
+def contiguous(shape: Sequence[int]) -> MemoryDesc:
     """Describe a float32 array in C order."""
     strides = [1] * len(shape)
     for i in range(len(shape) - 2, -1, -1):
@@ -202,13 +212,13 @@ def contiguous(shape):
     return strided(shape, strides)
 
 
-def channels_last(shape):
-    """Describe a float32 array of shape (B, C, H, W) that lies in memory as (B, H, W, C)."""
+def channels_last(shape: Sequence[int]) -> MemoryDesc:
+    """Describe a float32 array of shape (B, C, H, W) whose memory is in the order (B, H, W, C)."""
     b, c, h, w = shape
     return strided(shape, (h * w * c, 1, w * c, c))
 
 
-def any_layout(shape):
+def any_layout(shape: Sequence[int]) -> MemoryDesc:
     """Describe a float32 array whose layout the primitive may choose."""
     handle = ctypes.c_void_p()
     dnnl.check(
@@ -224,16 +234,16 @@ class Primitive:
     """A primitive that is ready to run.
 
     Args:
-        name (str): what to call it, and the shapes, where an error has to say so.
+        name (str): what an error calls it, with the shapes.
         function (str): the library's function that makes its descriptor.
-        values (tuple): the arguments of that function after the descriptor, without the
-            attributes; a :class:`MemoryDesc` stands for its handle.
+        values (tuple): the arguments of that function between the descriptor and the attributes; a
+            :class:`MemoryDesc` stands for its handle.
         arguments (list of (int, MemoryDesc or int)): the arrays it takes, in the order in which
             :meth:`run` gets them: the library's number of the argument, and its descriptor, or
             the query that asks the primitive which layout it has chosen.
         post_ops (sequence): what happens to the result before it is stored, in this order:
             ``SUM``, a tuple such as ``RELU``, or the :class:`MemoryDesc` of an array that is
-            added. Such arrays come behind ``arguments``.
+            added. :meth:`run` gets such arrays after those of ``arguments``.
 
     Raises:
         OneDNNError: the library refuses. ``status`` says whether it lacks an implementation.
@@ -373,7 +383,7 @@ class Primitive:
 
 
 @contextlib.contextmanager
-def timed():
+def timed() -> Iterator[collections.Counter]:
     """Time what the library does for this thread during a ``with`` block.
 
     Yields:
@@ -388,13 +398,13 @@ def timed():
         here.seconds = None
 
 
-def reorder(source, target, post_ops=()):
+def reorder(source: MemoryDesc, target: MemoryDesc, post_ops: Sequence = ()) -> Primitive:
     """Return the primitive that copies an array from one layout into another.
 
     Args:
-        source (MemoryDesc): layout of the array that is read.
-        target (MemoryDesc): layout of the array that is written.
-        post_ops (sequence): as :class:`Primitive` takes them.
+        source: layout of the array that is read.
+        target: layout of the array that is written.
+        post_ops: as :class:`Primitive` takes them.
     """
     engine = context().engine
     return Primitive(

@@ -223,7 +223,7 @@ class Direct:
             reorder.run(contiguous, ordered)
             return ordered, b
 
-        return weights.kept(
+        return weights.cached(
             (self.geometry, key, W.name if derived else None),
             W.sources if derived else (W,),
             order,

@@ -61,7 +61,7 @@ def forward(
         numpy.ndarray: float32 (B, O, H, W), channels last; ``out`` if there is one.
     """
     if isinstance(W, weights.Derived):
-        W, b = weights.kept(('pointwise', W.name), W.sources, W.make)
+        W, b = weights.cached(('pointwise', W.name), W.sources, W.make)
     o, c = W.shape[:2]
     y = memory.empty_channels_last(geometry.y_shape) if out is None else out
     step = max(_LEAST_PIXELS, _FLOATS // (c + o))

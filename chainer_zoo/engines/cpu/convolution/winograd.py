@@ -147,7 +147,7 @@ def _transformed(W, transposed):
         plain, b = W.make() if derived else (W, None)
         return _transform(plain, transposed), b
 
-    return weights.kept(
+    return weights.cached(
         ('winograd', W.name if derived else None, transposed),
         W.sources if derived else (W,),
         make,
