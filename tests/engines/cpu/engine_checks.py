@@ -36,7 +36,7 @@ def run(function, inputs, on):
 
     Args:
         function (callable): from Variables to a Variable or a tuple of them.
-        inputs (list of numpy.ndarray): float32.
+        inputs (list of numpy.ndarray): float32, or float64, which no engine computes.
         on (bool): whether the engine is on.
 
     Returns:
@@ -57,7 +57,7 @@ def run(function, inputs, on):
             outputs = function(*variables)
             if not isinstance(outputs, (tuple, list)):
                 outputs = [outputs]
-            gys = [values(100 + i, *y.shape) for i, y in enumerate(outputs)]
+            gys = [values(100 + i, *y.shape).astype(y.dtype) for i, y in enumerate(outputs)]
             sum(chainer.functions.sum(y * gy) for y, gy in zip(outputs, gys)).backward()
     finally:
         listeners.listeners.remove(listener)
@@ -65,21 +65,21 @@ def run(function, inputs, on):
 
 
 def check(function, inputs, nodes=(), tolerance=2e-4):
-    """Compare the engine with Chainer's own code, outputs and gradients.
+    """Compare the engine with Chainer's own code in float64, outputs and gradients.
 
     Args:
-        function, inputs: as in :func:`run`.
+        function, inputs: as in :func:`run`; the inputs are float32.
         nodes (tuple of str): classes of nodes that oneDNN must have computed, so that the
             comparison is not one of Chainer's code with itself.
         tolerance (float): relative to the largest number of each array.
     """
-    theirs, _ = run(function, inputs, False)
+    theirs, _ = run(function, [x.astype(np.float64) for x in inputs], False)
     ours, taken = run(function, inputs, True)
     for a, b in zip(theirs, ours):
         assert (a is None) == (b is None)
         if a is None:
             continue
-        assert a.shape == b.shape and a.dtype == b.dtype
+        assert a.shape == b.shape and b.dtype == np.float32
         scale = np.abs(a).max() if a.size else 0
         np.testing.assert_allclose(b, a, rtol=0, atol=tolerance * max(scale, 1e-3))
     for node in nodes:

@@ -211,7 +211,7 @@ def test_batch_normalization_of_any_shape(batch, channels, size, how):
 DOUBLE = [
     (
         'convolution',
-        lambda x, w: F.convolution_2d(x, w, np.ones(4, np.float32), pad=1),
+        lambda x, w: F.convolution_2d(x, w, np.ones(4, x.dtype), pad=1),
         [(2, 3, 5, 5), (4, 3, 3, 3)],
     ),
     ('relu', lambda x, w: F.relu(x) * w, [(2, 3, 4, 4), (2, 3, 4, 4)]),
@@ -223,7 +223,7 @@ DOUBLE = [
     ),
     (
         'batch normalization',
-        lambda x, w: F.batch_normalization(x, np.ones(3, np.float32), np.zeros(3, np.float32)) * w,
+        lambda x, w: F.batch_normalization(x, np.ones(3, x.dtype), np.zeros(3, x.dtype)) * w,
         [(4, 3, 5, 5), (4, 3, 5, 5)],
     ),
     ('linear', lambda x, w: F.linear(x, w), [(3, 4), (5, 4)]),

@@ -1,4 +1,4 @@
-"""3x3 convolutions by Winograd's rule are Chainer's, and as exact as oneDNN's own."""
+"""3x3 convolutions by Winograd's rule are Chainer's in float64, to a bound of their own."""
 
 import warnings
 
@@ -171,37 +171,26 @@ def test_not_a_number_stays_one(winograd):
 
 
 @pytest.mark.parametrize('shape', [(4, 64, 16, 16, 64, (1, 1)), (2, 128, 9, 9, 32, (1, 1))])
-def test_it_is_as_exact_as_onednns_own_code(shape, winograd, monkeypatch):
-    from chainer_zoo.engines.cpu import convolution
-    from chainer_zoo.engines.cpu import primitive
-
+def test_rounding_costs_less_than_a_digit_of_float32(shape, winograd):
     x, W, b, gy = arrays(*shape)
-    wanted = expected(x, W, b, gy, (1, 1))
-    errors = []
-    for should in True, False:
-        monkeypatch.setattr(winograd, 'should_compute', lambda _: should)
-        monkeypatch.setattr(winograd, 'should_compute_weights_gradient', lambda _: should)
-        monkeypatch.setattr(primitive.context(), 'primitives', {})
-        same_size = geometry(x, W, (1, 1))
-        found = (
-            convolution.forward(x, W, b, same_size),
-            convolution.backward_data(gy, W, same_size),
-            *convolution.backward_weights(x, gy, same_size, True),
-        )
-        errors.append([np.sqrt(((a - w) ** 2).mean()) for a, w in zip(found, wanted)])
-    assert not np.array_equal(*errors)
-    assert (np.array(errors[0]) < 2.5 * np.array(errors[1])).all(), errors
+    forward = geometry(x, W, (1, 1))
+    found = (
+        winograd.forward(x, W, b, forward),
+        winograd.forward(gy, W, None, forward.of_input_gradient(), transposed=True),
+        *winograd.gradient(x, gy, forward, True),
+    )
+    for a, wanted in zip(found, expected(x, W, b, gy, (1, 1))):
+        error = np.sqrt(((a - wanted) ** 2).mean() / (wanted**2).mean())
+        assert error < 10 * np.finfo('f').eps
 
 
 @pytest.mark.parametrize('shape', [(3, 8, 7, 8, 4, (1, 1)), (1, 2, 4, 4, 3, (1, 1))])
 def test_any_number_of_threads_gives_the_same(shape, winograd, threads, monkeypatch):
     monkeypatch.setattr(winograd, '_TILES', 4)
     x, W, b, gy = arrays(*shape)
-    threads(1)
     same_size = geometry(x, W, (1, 1))
-    y = winograd.forward(x, W, b, same_size)
-    gW, gb = winograd.gradient(x, gy, same_size, True)
-    for n in (2, 3, 16):
+    y, _, gW, gb = expected(x, W, b, gy, (1, 1))
+    for n in (1, 2, 3, 16):
         threads(n)
         close(winograd.forward(x, W, b, same_size), y)
         for found, wanted in zip(winograd.gradient(x, gy, same_size, True), (gW, gb)):
@@ -330,10 +319,11 @@ def test_the_engine_uses_it_for_all_passes(winograd, monkeypatch):
 def test_weights_that_change_are_seen(winograd):
     x, W, _, _ = arrays(2, 3, 6, 6, 4, (1, 1))
     same_size = geometry(x, W, (1, 1))
-    y = winograd.forward(x, W, None, same_size)
-    np.testing.assert_array_equal(winograd.forward(x, W, None, same_size), y)
-    W *= 2
-    close(winograd.forward(x, W, None, same_size), 2 * y)
+    for _ in range(3):
+        y = expected(x, W, np.zeros(len(W)), channels_last(np.ones((2, 4, 6, 6))), (1, 1))[0]
+        close(winograd.forward(x, W, None, same_size), y)
+        close(winograd.forward(x, W, None, same_size), y)
+        W *= 2
 
 
 def test_a_product_that_onednn_refuses_is_an_error(winograd, monkeypatch):
