@@ -8,6 +8,8 @@ import pytest
 from test_commands import name_of
 
 from chainer_zoo import catalog
+from chainer_zoo.commands import flags as command_flags
+from chainer_zoo.commands import train
 
 #: Written by the build of the documentation.
 GENERATED = 'docs/models/', 'docs/api/'
@@ -96,3 +98,29 @@ def test_models_that_commands_name_exist(page):
 )
 def test_old_words_are_gone(page, old):
     assert not re.search(old, prose(page))
+
+
+@pytest.mark.parametrize('page', ['docs/train.md', 'docs/ja/train.md'])
+def test_flags_of_training_that_a_page_names_exist(page):
+    text = (doc_blocks.ROOT / page).read_text(encoding='utf-8')
+    table = '\n'.join(line for line in text.splitlines() if line.startswith('| `-'))
+    known = {flag for action in training_flags() for flag in action.option_strings}
+    options = [option for name in catalog.names() for option in catalog.entry(name).options]
+    known |= {flag for option in options for flag in (f'--{option.name}', *option.flags)}
+    for flag in re.findall(r'`(--?[a-z_]+)', table, re.I):
+        assert flag in known, f'{flag} is no flag'
+
+
+def test_every_flag_of_training_is_explained():
+    text = (doc_blocks.ROOT / 'docs/train.md').read_text(encoding='utf-8')
+    for action in training_flags():
+        flags = action.option_strings
+        if not {'-h', '-o', '--n_class'} & set(flags):  # help; never read; told by its own help
+            assert any(f'`{flag}' in text for flag in flags), f'docs/train.md lacks {flags}'
+
+
+def training_flags():
+    """Return what argparse knows of the flags that training has for every model."""
+    parser = command_flags.Parser()
+    train.add_arguments(parser, ['--model', 'nin'])
+    return [action for action in parser._actions if action.option_strings]
