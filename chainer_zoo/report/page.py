@@ -1,19 +1,44 @@
 """A report of headings, paragraphs, tables and figures, as text, Markdown and one HTML file."""
 
+from __future__ import annotations
+
 import base64
-import collections
 import html
 import os
 import textwrap
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import NamedTuple
+from typing import Union
 
 from chainer_zoo.errors import UserError
+from chainer_zoo.files import printable
 from chainer_zoo.files import write_whole
 from chainer_zoo.report import table
 
-_Heading = collections.namedtuple('_Heading', 'text')
-_Paragraph = collections.namedtuple('_Paragraph', 'text')
-_Table = collections.namedtuple('_Table', 'header rows numbers')
-_Figure = collections.namedtuple('_Figure', 'name png caption')
+
+class _Heading(NamedTuple):
+    text: str
+
+
+class _Paragraph(NamedTuple):
+    text: str
+
+
+class _Table(NamedTuple):
+    header: list[str]
+    rows: list[list[str]]
+    numbers: Collection[str]
+
+
+class _Figure(NamedTuple):
+    name: str
+    png: bytes
+    caption: str
+
+
+_Block = Union[_Heading, _Paragraph, _Table, _Figure]
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 2em auto;
@@ -34,33 +59,46 @@ figcaption { color: #555; }
 class Page:
     """A report under construction: what is added first comes first.
 
+    Text may come from anywhere. In the terminal, in Markdown and in HTML it shows as it is, on one
+    line: control characters are written as escapes, and nothing in it is taken for markup.
+
     Args:
-        title (str): its title.
+        title: its title.
     """
 
-    def __init__(self, title):
-        self.title = title
-        self._blocks = []
+    def __init__(self, title: str) -> None:
+        self.title = printable(title)
+        self._blocks: list[_Block] = []
 
-    def heading(self, text):
+    def heading(self, text: str) -> None:
         """Begin a section."""
-        self._blocks.append(_Heading(text))
+        self._blocks.append(_Heading(printable(text)))
 
-    def paragraph(self, text):
-        """Add a paragraph, one line of text."""
-        self._blocks.append(_Paragraph(text))
+    def paragraph(self, text: str) -> None:
+        """Add a paragraph."""
+        self._blocks.append(_Paragraph(printable(text)))
 
-    def table(self, header, rows, numbers=()):
+    def table(
+        self,
+        header: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        numbers: Collection[str] = (),
+    ) -> None:
         """Add a table; see :func:`chainer_zoo.report.table.render`."""
-        self._blocks.append(
-            _Table(header, [[str(value) for value in row] for row in rows], numbers)
-        )
+        lines = [[printable(str(value)) for value in row] for row in rows]
+        self._blocks.append(_Table([printable(name) for name in header], lines, numbers))
 
-    def figure(self, name, png, caption):
-        """Add a figure: the name of its file without ``.png``, the file's bytes, what it shows."""
-        self._blocks.append(_Figure(name, png, caption))
+    def figure(self, name: str, png: bytes, caption: str) -> None:
+        """Add a figure.
 
-    def text(self):
+        Args:
+            name: the name of its file, without ``.png``.
+            png: the file's bytes.
+            caption: what it shows.
+        """
+        self._blocks.append(_Figure(name, png, printable(caption)))
+
+    def text(self) -> str:
         """Return the page for a terminal; figures are only named."""
         lines = []
         for block in self._blocks:
@@ -74,21 +112,25 @@ class Page:
                 lines += [textwrap.fill(f'{block.name}.png: {block.caption}', 100), '']
         return '\n'.join(lines).rstrip('\n')
 
-    def markdown(self):
+    def markdown(self) -> str:
         """Return the page as Markdown; figures are files beside it."""
-        lines = ['# ' + self.title, '']
+        escape = table.escape_markdown
+        lines = ['# ' + escape(self.title), '']
         for block in self._blocks:
             if isinstance(block, _Heading):
-                lines += ['## ' + block.text, '']
+                lines += ['## ' + escape(block.text), '']
             elif isinstance(block, _Paragraph):
-                lines += [block.text, '']
+                lines += [escape(block.text), '']
             elif isinstance(block, _Table):
-                lines += [table.render(block.header, block.rows, 'markdown', block.numbers), '']
+                header = [escape(name) for name in block.header]
+                rows = [[escape(value) for value in row] for row in block.rows]
+                numbers = {escape(name) for name in block.numbers}
+                lines += [table.render(header, rows, 'markdown', numbers), '']
             else:
-                lines += [f'![{block.caption}]({block.name}.png)', '']
+                lines += [f'![{escape(block.caption)}]({block.name}.png)', '']
         return '\n'.join(lines)
 
-    def html(self):
+    def html(self) -> str:
         """Return the page as HTML that needs no other file."""
         title = html.escape(self.title)
         parts = [
@@ -112,20 +154,19 @@ class Page:
                 parts.append(_html_table(block))
             else:
                 caption = html.escape(block.caption)
+                png = base64.b64encode(block.png).decode('ascii')
                 parts.append(
-                    '<figure><img src="data:image/png;base64,{}" alt="{}">'
-                    '<figcaption>{}</figcaption></figure>'.format(
-                        base64.b64encode(block.png).decode('ascii'), caption, caption
-                    )
+                    f'<figure><img src="data:image/png;base64,{png}" alt="{caption}">'
+                    f'<figcaption>{caption}</figcaption></figure>'
                 )
         return '\n'.join(parts + ['</body>', '</html>', ''])
 
-    def save(self, folder, name):
+    def save(self, folder: str, name: str) -> list[str]:
         """Write Markdown with its figures, and HTML; return the paths of the two.
 
         Args:
-            folder (str): where to; made if it is not there.
-            name (str): of the files, without extension.
+            folder: where to; made if it is not there.
+            name: of the files, without extension.
 
         Raises:
             UserError: the folder cannot be written to.
@@ -147,18 +188,12 @@ class Page:
         return [os.path.join(folder, name + extension) for extension in ('.md', '.html')]
 
 
-def _html_table(block):
-    right = [name in block.numbers for name in block.header]
+def _html_table(block: _Table) -> str:
+    kinds = [' class="number"' if name in block.numbers else '' for name in block.header]
 
-    def line(tag, values):
-        return '<tr>{}</tr>'.format(
-            ''.join(
-                '<{0}{1}>{2}</{0}>'.format(
-                    tag, ' class="number"' if number else '', html.escape(value)
-                )
-                for value, number in zip(values, right)
-            )
-        )
+    def line(tag: str, values: Sequence[str]) -> str:
+        cells = (f'<{tag}{kind}>{html.escape(value)}</{tag}>' for value, kind in zip(values, kinds))
+        return f'<tr>{"".join(cells)}</tr>'
 
     return '\n'.join(
         ['<div class="wide"><table>', '<thead>', line('th', block.header), '</thead>', '<tbody>']

@@ -18,6 +18,7 @@ from chainer_zoo.files import printable
 from chainer_zoo.legacy.log import Log
 
 _MAX_RUNS = 200
+_MAX_LABEL = 40  # characters
 _MAX_EPOCHS = 100_000
 _MAX_DIGITS = 20  # of an option's value on the command line
 _MAX_DIVIDE = 10**6
@@ -179,9 +180,12 @@ def _split(text: str) -> tuple[str, dict[str, int]]:
 
 
 def _label(folder: pathlib.Path) -> str:
-    """Return a folder's name as it can be shown."""
+    """Return a folder's name as it can be shown, shortened in the middle if it is long."""
     folder = pathlib.Path(os.path.abspath(folder))
-    return printable(folder.name or str(folder))
+    name = printable(folder.name or str(folder))
+    if len(name) <= _MAX_LABEL:
+        return name
+    return f'{name[: _MAX_LABEL // 2]}\N{HORIZONTAL ELLIPSIS}{name[1 - _MAX_LABEL // 2 :]}'
 
 
 def _ours(folder: pathlib.Path) -> Run:

@@ -169,7 +169,7 @@ def test_markdown_has_the_same_tables_and_its_images_beside_it(made, read):
     text = (made[0] / 'out' / 'compare.md').read_text(encoding='utf-8')
     tables = [
         [
-            [cell.strip() for cell in line.strip('|').split(' | ')]
+            [re.sub(r'\\(.)', r'\1', cell.strip()) for cell in line.strip('|').split(' | ')]
             for line in block.splitlines()
             if not re.match(r'^\|[ :|-]+\|$', line)
         ]
@@ -192,8 +192,7 @@ def test_labels_of_the_scatter_plots_cover_no_marker_and_no_other_label(made, x_
 
 def test_labels_stay_apart_in_a_crowd():
     points = [
-        plots.Point('model_%d' % i, 1e6 * 1.02**i, 95 + 0.03 * (i % 3), 'article')
-        for i in range(18)
+        plots.Point(f'model_{i}', 1e6 * 1.02**i, 95 + 0.03 * (i % 3), 'article') for i in range(18)
     ]
     _, labels, markers = plots.scatter_figure(points, 'size')
     assert not [(a, b) for i, a in enumerate(labels) for b in labels[:i] if a.overlaps(b)]
