@@ -52,12 +52,15 @@ setuptools.setup(
         'Topic :: Scientific/Engineering :: Image Recognition',
         'Typing :: Typed',
     ],
-    packages=setuptools.find_packages(include=['chainer_zoo', 'chainer_zoo.*']),
+    packages=[
+        *setuptools.find_packages(include=['chainer_zoo', 'chainer_zoo.*']),
+        'chainer_zoo.report.golden_files',  # data only, without an __init__.py
+    ],
     package_data={
         'chainer_zoo': ['py.typed'],  # type checkers may use the hints
         'chainer_zoo.catalog': ['results.json'],  # where the published figures come from
-        # what `compare --original` compares with, and the original's training curves
-        'chainer_zoo.report': ['golden_files/*', 'original_curves.npz'],
+        'chainer_zoo.report': ['original_curves.npz'],  # what the original's training went through
+        'chainer_zoo.report.golden_files': ['*'],  # what `compare --original` compares with
     },
     entry_points={'console_scripts': ['chainer-zoo = chainer_zoo.commands:main']},
     install_requires=[
