@@ -1,10 +1,10 @@
 """Chainer 7.8.1 on today's Python, NumPy and CuPy.
 
-Chainer's last release is older than the tools it now has to run with. What it misses when it is
-imported is lent to it here, and only where the real thing is absent:
+Chainer's last release is older than the tools that it has to run with now. What it needs and they
+have dropped is lent to it here, and only where the real thing is absent:
 
 =============================  ===========================  ===================================
-what Chainer wants             gone since                   where Chainer asks for it
+what Chainer needs             gone since                   where Chainer asks for it
 =============================  ===========================  ===================================
 ``numpy.sctypes``              NumPy 2.0                    functions/array/as_strided.py
 ``numpy.distutils``            Python 3.12; setuptools 74   _environment_check.py
@@ -16,13 +16,15 @@ One fault of the release that an image classifier can meet was fixed only after 
 :func:`_correct_deconvolution`. Nothing else of Chainer's code changed afterwards.
 
 Every name of CuPy that Chainer uses is still there in CuPy 13 and, but for cuDNN, in CuPy 14 (a
-test walks through them). Chainer does without cuDNN by itself, slowly;
-:mod:`chainer_zoo.engines.gpu` lends it cuDNN 9. What CuPy 13 lacks is a way to its CUDA libraries
-where these come as wheels: :func:`_load_cuda_wheels`.
+test walks through them). Without cuDNN Chainer computes by itself, slowly;
+:mod:`chainer_zoo.engines.gpu` lends it cuDNN 9. CuPy 13 does not find its CUDA libraries where
+these come as wheels: :func:`_load_cuda_wheels`.
 
-Import this module before Chainer; ``import chainer_zoo`` does it first of all. Besides it only
-:mod:`chainer_zoo.engines.gpu` patches Chainer for the sake of a version.
+Import this module before Chainer; ``import chainer_zoo`` does so. Only this module and
+:mod:`chainer_zoo.engines.gpu` patch Chainer for the sake of a version.
 """
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
@@ -34,14 +36,16 @@ import os
 import sys
 import types
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 
-def _lend_numpy_names():
+def _lend_numpy_names() -> None:
     """Give back two names that NumPy dropped; both are only tables of types."""
     if not hasattr(np, 'sctypes'):  # NumPy >= 2.0
-        np.sctypes = {
+        np.sctypes = {  # type: ignore[attr-defined]
             'int': [np.int8, np.int16, np.int32, np.int64],
             'uint': [np.uint8, np.uint16, np.uint32, np.uint64],
             'float': [np.float16, np.float32, np.float64, np.longdouble],
@@ -51,10 +55,10 @@ def _lend_numpy_names():
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # NumPy 1.20 to 1.23 still have it, and warn
         if not hasattr(np, 'float'):  # NumPy >= 1.24
-            np.float = float
+            np.float = float  # type: ignore[attr-defined]
 
 
-def _missing(name):
+def _missing(name: str) -> bool:
     """Return whether module ``name`` cannot be imported: absent, or broken by what it needs."""
     if name in sys.modules:
         return False
@@ -67,23 +71,23 @@ def _missing(name):
     return False
 
 
-def _numpy_distutils():
+def _numpy_distutils() -> dict[str, Any]:
     """Return stand-ins for ``numpy.distutils.system_info``, asked on macOS only."""
-    package = types.ModuleType('numpy.distutils')
+    package: Any = types.ModuleType('numpy.distutils')
     package.__path__ = []
-    system_info = types.ModuleType('numpy.distutils.system_info')
+    system_info: Any = types.ModuleType('numpy.distutils.system_info')
     system_info.get_info = lambda name, notfound_action=0: {}
     package.system_info = system_info
     return {'numpy.distutils': package, 'numpy.distutils.system_info': system_info}
 
 
-def _pkg_resources():
+def _pkg_resources() -> dict[str, Any]:
     """Return a stand-in for ``pkg_resources`` that answers "not installed" to every question.
 
     Chainer asks it only whether optional packages have a version it was tested with. Saying no
     leaves those checks out; which versions work is this project's own business.
     """
-    module = types.ModuleType('pkg_resources')
+    module: Any = types.ModuleType('pkg_resources')
 
     class ResolutionError(Exception):
         pass
@@ -111,7 +115,7 @@ def _pkg_resources():
     return {'pkg_resources': module}
 
 
-def cuda_driver():
+def cuda_driver() -> tuple[int, int] | None:
     """Return the CUDA version that NVIDIA's driver is for, as (major, minor), or None."""
     try:
         driver = ctypes.CDLL('nvcuda.dll' if sys.platform == 'win32' else 'libcuda.so.1')
@@ -123,8 +127,8 @@ def cuda_driver():
     return number.value // 1000, number.value % 1000 // 10
 
 
-# What CuPy 13 links with or opens, each from the wheel nvidia-*-cu12 that has it.
-_CUDA_LIBRARIES = (
+#: What CuPy 13 links with or opens, each from the wheel nvidia-*-cu12 that has it.
+_CUDA_LIBRARIES: Sequence[str] = (
     'libcudart.so.12',
     'libnvrtc.so.12',
     'libcublas.so.12',
@@ -136,22 +140,23 @@ _CUDA_LIBRARIES = (
 )
 
 
-def _load_cuda_wheels():
+def _load_cuda_wheels() -> None:
     """Load the CUDA libraries that stand in wheels, so that CuPy 13 finds them by their names.
 
     CuPy 14 looks into the wheels itself; CuPy 13 would need LD_LIBRARY_PATH on their folders. They
-    come before a CUDA of the system: compiler and headers are then of one version, without which
+    come before a CUDA of the system, so that compiler and headers are of one version: otherwise
     CuPy compiles nothing.
     """
     wheels = importlib.util.find_spec('nvidia')  # with a folder for each wheel
-    for name in _CUDA_LIBRARIES if wheels is not None else ():
-        for folder in wheels.submodule_search_locations or ():
+    folders = (wheels and wheels.submodule_search_locations) or ()
+    for name in _CUDA_LIBRARIES:
+        for folder in folders:
             for path in glob.glob(os.path.join(folder, '*', 'lib', name)):
                 with contextlib.suppress(OSError):  # it lacks another one; CuPy will say which
                     ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
 
 
-def _import_chainer():
+def _import_chainer() -> None:
     """Import Chainer with the stand-ins in place, and take those away again afterwards.
 
     They leave ``sys.modules`` so that no other package takes them for the real thing.
@@ -165,7 +170,7 @@ def _import_chainer():
     sys.modules.update(lent)
     try:
         with warnings.catch_warnings():
-            # CuPy's wheel misses NCCL, which is for several GPUs, in ten lines at every start
+            # CuPy's wheel says in ten lines, at every start, that there is no NCCL (several GPUs)
             warnings.filterwarnings('ignore', r'\s*nccl library could not be loaded')
             # devices.py and the doctor say what helps where cuDNN is missing
             warnings.filterwarnings('ignore', 'cuDNN is not enabled')
@@ -179,7 +184,7 @@ def _import_chainer():
                 sys.modules[name] = module
 
 
-def _correct_deconvolution():
+def _correct_deconvolution() -> None:
     """Give deconvolution's backward pass what it asks for.
 
     The gradient of a convolution is a deconvolution, so a gradient of a gradient runs its backward
@@ -192,7 +197,7 @@ def _correct_deconvolution():
     theirs = node._set_cover_all
 
     @functools.wraps(theirs)
-    def set_cover_all(self, x, W):
+    def set_cover_all(self: Any, x: Any, W: Any) -> None:
         return theirs(self, getattr(x, 'shape', x), getattr(W, 'shape', W))
 
     node._set_cover_all = set_cover_all

@@ -63,5 +63,5 @@ class CuDNN(Engine):
             print(f'computing without cuDNN, which is slower ({reason}): {self.remedy()}')
 
 
-chainer.global_config.chainer_zoo_gpu_engine = True
+chainer.global_config.chainer_zoo_gpu_engine = True  # type: ignore[attr-defined]
 GPU = CuDNN()

@@ -39,7 +39,7 @@ class Context:
     def __init__(self, library: ctypes.CDLL):
         self.library = library
         self.handle = create_handle(library)
-        self._plans = collections.OrderedDict()
+        self._plans: collections.OrderedDict[tuple, Any] = collections.OrderedDict()
 
     def plan(self, key: tuple, make: Callable[[Context], Any]) -> Any:
         """Return what was made for a key, or ``make(self)``; of too many the least used goes."""
@@ -78,14 +78,18 @@ class _Lease:
 
 
 _threads = threading.local()
-_free = collections.defaultdict(list)  # contexts of threads that have ended, by GPU
+_free: dict[int, list[Context]] = collections.defaultdict(
+    list
+)  # contexts of threads that have ended, by GPU
 
 
 def _take(number: int) -> tuple[Context, _Lease]:
     try:
         found = _free[number].pop()
     except IndexError:
-        found = Context(loaded())
+        library = loaded()
+        assert library is not None  # the engine is enabled
+        found = Context(library)
     lease = _Lease()
     weakref.finalize(lease, _free[number].append, found).atexit = False
     return found, lease

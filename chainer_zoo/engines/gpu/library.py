@@ -19,6 +19,7 @@ from ctypes import c_float
 from ctypes import c_int
 from ctypes import c_size_t
 from ctypes import c_void_p
+from typing import Any
 
 from chainer.backends import cuda
 
@@ -63,7 +64,7 @@ class AlgorithmPerf(ctypes.Structure):
 _handle_p = ctypes.POINTER(c_void_p)  # an output parameter that receives an object
 _perfs = [c_int, ctypes.POINTER(c_int), ctypes.POINTER(AlgorithmPerf)]
 
-_SIGNATURES = {
+_SIGNATURES: dict[str, list[Any]] = {
     'cudnnCreate': [_handle_p],
     'cudnnDestroy': [c_void_p],
     'cudnnSetStream': [c_void_p, c_void_p],
@@ -187,7 +188,9 @@ def create_handle(library: ctypes.CDLL) -> c_void_p:
 
 
 _lock = threading.Lock()
-_state = {}  # what was found out: 'absent' and 'reason', each a str or None; 'library'
+_state: dict[
+    str, Any
+] = {}  # what was found out: 'absent' and 'reason', each a str or None; 'library'
 
 
 def _look() -> str | None:

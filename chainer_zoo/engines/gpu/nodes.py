@@ -6,8 +6,9 @@ selector of implementations, and gets another one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from chainer import FunctionNode
 from chainer.backends import cuda
 from chainer.functions.connection import convolution_2d
 from chainer.functions.connection import deconvolution_2d
@@ -23,7 +24,7 @@ from chainer_zoo.engines.seam import NOT_HERE
 Arrays = tuple[cuda.ndarray, ...]
 
 
-def _can_compute(node: FunctionNode, *arrays: cuda.ndarray) -> bool:
+def _can_compute(node: Any, *arrays: cuda.ndarray) -> bool:
     """Return whether a node's arrays are plain ones, and its sizes those that cuDNN derives."""
     return (
         not node.cover_all
@@ -32,7 +33,7 @@ def _can_compute(node: FunctionNode, *arrays: cuda.ndarray) -> bool:
     )
 
 
-def _convolve(node: FunctionNode, inputs: Arrays) -> object:
+def _convolve(node: convolution_2d.Convolution2DFunction, inputs: Arrays) -> object:
     x, W = inputs[:2]
     if not _can_compute(node, x, W):
         return NOT_HERE
@@ -42,7 +43,7 @@ def _convolve(node: FunctionNode, inputs: Arrays) -> object:
     return (y,)
 
 
-def _weights_gradient(node: FunctionNode, inputs: Arrays) -> object:
+def _weights_gradient(node: convolution_2d.Convolution2DGradW, inputs: Arrays) -> object:
     x, gy = inputs
     if not _can_compute(node, x, gy) or x.dtype != node.W_dtype or node.w_layout is not None:
         return NOT_HERE
@@ -52,7 +53,7 @@ def _weights_gradient(node: FunctionNode, inputs: Arrays) -> object:
     return (gW,)
 
 
-def _deconvolve(node: FunctionNode, inputs: Arrays) -> object:
+def _deconvolve(node: deconvolution_2d.Deconvolution2DFunction, inputs: Arrays) -> object:
     x, W = inputs[:2]
     if any(layout is not None for layout in node.input_layouts):
         return NOT_HERE
@@ -120,7 +121,7 @@ class BatchNormalizationImpl(batch_normalization._BatchNormalizationImpl):
         )
 
 
-def _normalize(node: FunctionNode, inputs: Arrays) -> object:
+def _normalize(node: batch_normalization.BatchNormalization, inputs: Arrays) -> object:
     """Choose cuDNN's implementation of batch normalization, where it computes this."""
     x, gamma, _ = inputs
     axis = batch_normalization._compute_axis(x.ndim, gamma.ndim, node.axis)

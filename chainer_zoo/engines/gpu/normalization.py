@@ -11,6 +11,7 @@ import ctypes
 
 import chainer
 import numpy as np
+import numpy.typing as npt
 from chainer.backends import cuda
 
 from chainer_zoo.engines.gpu import context
@@ -20,7 +21,7 @@ from chainer_zoo.engines.gpu import library
 _MOST_SAMPLES = 131070
 
 
-def parameter_type(dtype: object) -> np.dtype:
+def parameter_type(dtype: npt.DTypeLike) -> np.dtype:
     """Return the type of parameters and statistics beside arrays of a type."""
     return np.dtype(np.float64 if np.dtype(dtype) == np.float64 else np.float32)
 
