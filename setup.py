@@ -17,7 +17,7 @@ WITH_CUDA_WHEELS = 'platform_system == "Linux" and platform_machine == "x86_64"'
 setuptools.setup(
     name='chainer_zoo',
     version=runpy.run_path(str(HERE / 'chainer_zoo' / 'version.py'))['__version__'],
-    description='The image-recognition models of 2016 on Chainer 7.8.1, as the original computes them',
+    description='The image-recognition models of 2016 on Chainer 7.8.1, true to the original code',
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     author='The chainer_zoo authors',
