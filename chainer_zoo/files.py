@@ -78,6 +78,20 @@ def printable(text: str | os.PathLike[str]) -> str:
     )
 
 
+def one_line(text: str, at_most: int = 2000) -> str:
+    """Return a message that may hold anything as one line: printable, its middle left out if long.
+
+    Args:
+        text: the message.
+        at_most: characters to show.
+    """
+    text = printable(text)
+    if len(text) <= at_most:
+        return text
+    half = at_most // 2
+    return f'{text[:half]} ... {text[-half:]}'
+
+
 @contextlib.contextmanager
 def write_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Write a file under another name in its folder, and give it its name once it is whole.

@@ -240,3 +240,17 @@ def test_whether_a_folder_can_be_written_to_is_known_without_making_it(tmp_path,
     with pytest.raises(UserError, match='you may not write into'):
         files.require_writable(tmp_path / 'a')
     assert os.listdir(tmp_path) == ['a-file']
+
+
+@pytest.mark.parametrize('length', [0, 10, 2000])
+def test_a_short_message_is_shown_whole(length):
+    assert files.one_line('x' * length) == 'x' * length
+
+
+@pytest.mark.parametrize(
+    'text', ['x' * 2001, 'x' * 10**6, '\n' * 1500, 'start' + '\0' * 9999 + 'end']
+)
+def test_the_middle_of_a_long_message_is_left_out(text):
+    shown = files.one_line(text)
+    assert len(shown) == 2005 and ' ... ' in shown and shown.isprintable()
+    assert shown[:5] == files.printable(text)[:5] and shown[-3:] == files.printable(text)[-3:]

@@ -17,7 +17,7 @@ from chainer_zoo import starting
 from chainer_zoo import terminal
 from chainer_zoo.commands.flags import Parser
 from chainer_zoo.errors import UserError
-from chainer_zoo.files import printable
+from chainer_zoo.files import one_line
 
 
 def run(
@@ -112,7 +112,7 @@ def complain(prog: str, what: object) -> None:
     """Print an error on one line of standard error, whatever characters it holds."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # there is nowhere left to say it
-            print(printable(f'{prog}: {what}'), file=sys.stderr)
+            print(one_line(f'{prog}: {what}'), file=sys.stderr)
 
 
 class _Closed(io.TextIOBase):

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from chainer_zoo import catalog
 from chainer_zoo.catalog import Entry
-from chainer_zoo.files import printable
+from chainer_zoo.files import one_line
 
 #: Upper bounds of numbers: far beyond use, and small enough to count to.
 MOST = 10**9  # images, updates, files
@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print an error on one line, and exit with status 2."""
-        self.exit(2, f'{self.prog}: {printable(message)} (--help lists all flags)\n')
+        self.exit(2, f'{self.prog}: {one_line(message)} (--help lists all flags)\n')
 
     def print_help(self, file: Any = None) -> None:
         """Print all flags. Where that fails it is an error; argparse would hide it."""

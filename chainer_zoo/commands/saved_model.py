@@ -42,6 +42,7 @@ def load(args: argparse.Namespace, n_class: int) -> tuple[dict, chainer.Chain]:
     Raises:
         UserError: an option, the device or the file makes no sense.
     """
+    check(args)
     options = flags.options_of(args, args.entry, n_class)
     device = devices.find(args.gpu)
     devices.choose_engine(args.cpu, args.gpu)

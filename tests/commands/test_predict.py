@@ -123,6 +123,14 @@ def test_only_the_likeliest_classes_under_names_of_ones_own(command, pixels, tmp
         (['--names', 'cat,dog'], 'not a ResNeXt of these options'),
         (['--n_class', '10', '--names', 'cat,dog'], '2 names for 10 classes'),
         (['-m', 'nowhere.model'], 'nowhere.model: No such file'),
+        (['-m', '/dev/zero'], 'it is a device'),
+        (['-m', 'a\0b'], 'no file can have this name'),
+        (['-m', '\ud800'], 'no file can have this name'),
+        (['-m', ''], 'must not be empty'),
+        (['-m', 'a' * 300], 'File name too long'),
+        (['--top', '0'], 'at least 1'),
+        (['--top', '9' * 5000], 'at most 1,000,000,000'),
+        (['-g', '-2'], 'at least -1'),
     ],
 )
 def test_mistakes_are_told_in_one_line(command, pixels, tmp_path, capsys, arguments, words):
