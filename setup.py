@@ -60,7 +60,8 @@ setuptools.setup(
         'chainer_zoo': ['py.typed'],  # type checkers may use the hints
         'chainer_zoo.catalog': ['results.json'],  # where the published figures come from
         'chainer_zoo.report': ['original_curves.npz'],  # what the original's training went through
-        'chainer_zoo.report.golden_files': ['*'],  # what `compare --original` compares with
+        # what `compare --original` compares with
+        'chainer_zoo.report.golden_files': ['*', 'float64/*'],
     },
     entry_points={'console_scripts': ['chainer-zoo = chainer_zoo.commands:main']},
     install_requires=[
