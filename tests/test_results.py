@@ -147,3 +147,12 @@ def test_the_original_is_a_commit(name):
     entry = chainer_zoo.entry(name)
     assert (entry.commit is None) == (entry.original is None)
     assert entry.commit is None or re.fullmatch('[0-9a-f]{7}', entry.commit)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_the_docstring_names_the_originals_commit(name):
+    """And so what "as the original" refers to there."""
+    entry = chainer_zoo.entry(name)
+    if entry.commit is not None:
+        source = entry.model.__doc__.split('Source:')[1].split('Differences:')[0]
+        assert entry.commit in source and entry.original in source

@@ -110,6 +110,17 @@ def _widths(k: int) -> tuple[int, int, int]:
     return 16 * k, 32 * k, 64 * k
 
 
+def _variant(meaning: str, *variants: str) -> Option:
+    """Return the option for which code of the original a model is; its last state by default."""
+    return Option(
+        'variant',
+        'original',
+        meaning,
+        ' or '.join(repr(variant) for variant in variants),
+        lambda variant: variant in variants,
+    )
+
+
 _K = _whole('k', 1, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k'))
 _SIZE = Option(
     'size',
@@ -394,13 +405,25 @@ _ROWS = (
         options=(
             _depth(164, 9, (2,), from_flag=lambda blocks: 9 * blocks + 2),
             _K,
+            _variant(
+                "the original's last state, its first bottlenecks, or the blocks of two 3x3 "
+                'convolutions of 93.88',
+                'original',
+                '2016-11-11',
+                '2016-11-09',
+            ),
         ),
         recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), warm_up=0.01),
         original='residual_net',
         commit='a07da94',
         original_module='residual_net',
-        file_stem=lambda n_class, k, depth, **_: (
-            f'residual_network_{n_class}_3_{_widths(k)}_{_three((depth - 2) // 9)}_4'
+        file_stem=lambda n_class, k, depth, variant, **_: (
+            f'residual_network_{n_class}_3_{_widths(k)}_'
+            + (
+                f'{_three((depth - 2) // 3)}'
+                if variant == '2016-11-09'
+                else f'{_three((depth - 2) // 9)}_4'
+            )
         ),
         weights=1637040,
         article_millions=1.6,
@@ -475,15 +498,20 @@ _ROWS = (
                 'True or False',
                 lambda value: True,
             ),
+            _variant(
+                "the original's last state, or the blocks of two 3x3 convolutions of 94.35",
+                'original',
+                '2016-11-24',
+            ),
         ),
         averaged_by='stochastic_inference',
         recipe=Recipe(lr=0.1, epochs=256, drop_after=(196, 224)),
         original='swapout',
         commit='ff1b5c0',
         original_module='swapout',
-        file_stem=lambda n_class, k, depth, stochastic_inference, **_: (
+        file_stem=lambda n_class, k, depth, stochastic_inference, variant, **_: (
             f'swapout_{n_class}_3_{_widths(k)}_{_three(_blocks(depth))}_(0.0, 0.5)_(0.0, 0.5)'
-            f'_{stochastic_inference}_4'
+            f'_{stochastic_inference}' + ('_4' if variant == 'original' else '')
         ),
         weights=7147200,
         article_millions=7.1,
@@ -501,6 +529,11 @@ _ROWS = (
         options=(
             _depth(28, 6, (2, 4)),
             _whole('k', 10, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k')),
+            _variant(
+                "the original's last state, or the network with max pooling of 94.33",
+                'original',
+                '2016-10-28',
+            ),
         ),
         recipe=Recipe(
             lr=0.1, epochs=200, weight_decay=5e-4, drop_after=(60, 120, 160), divide_by=1, times=0.2
@@ -524,6 +557,15 @@ _ROWS = (
         arxiv='1605.07648',
         row='20 layers',
         model=FractalNet,
+        options=(
+            _variant(
+                "the original's last state, the last layer of the article's 93.77, or that of "
+                '93.32 and before',
+                'original',
+                'article',
+                '2016-12-30',
+            ),
+        ),
         recipe=Recipe(
             lr=0.04, epochs=400, batch=100, drop_after=(200, 300, 350, 375), skip_dropped=True
         ),
@@ -693,12 +735,12 @@ _ROWS = (
         row='depth=49',
         model=NAS,
         options=(
-            Option(
-                'variant',
+            _variant(
+                "the original's last state, the paper's connections as far as they are known, or "
+                "the last layer of the article's 90.35",
                 'original',
-                "whose connections: the original code's, or the paper's as far as they are known",
-                "'original' or 'paper'",
-                lambda variant: variant in ('original', 'paper'),
+                'paper',
+                'article',
             ),
         ),
         recipe=Recipe(lr=0.1, epochs=200, drop_after=(150, 175)),
@@ -707,7 +749,7 @@ _ROWS = (
         original_module='neural_architecture_search_appendix_a',
         file_stem=lambda n_class, variant, **_: (
             # as the original: the name is misspelled
-            f'appndix_a_{n_class}' if variant == 'original' else f'appndix_a_{n_class}_{variant}'
+            f'appndix_a_{n_class}_paper' if variant == 'paper' else f'appndix_a_{n_class}'
         ),
         weights=4119708,
         article_millions=32,
@@ -734,12 +776,22 @@ _ROWS = (
                 'a block ends with d * multiplier channels (first stage)',
                 ('-multi', '--multi'),
             ),
+            Option(
+                'variant',
+                'b',
+                'form of the blocks in figure 3 of the paper, which all compute the same; b is the '
+                "original's",
+                "'a', 'b' or 'c'",
+                lambda variant: variant in ('a', 'b', 'c'),
+            ),
         ),
         recipe=Recipe(lr=0.1, epochs=300, batch=256, weight_decay=5e-4, drop_after=(150, 225)),
         original='resnext',
         commit='8083294',
         original_module='resnext',
-        file_stem=lambda n_class, C, **_: f'ResNext_{n_class}_{C}',
+        file_stem=lambda n_class, C, variant, **_: (
+            f'ResNext_{n_class}_{C}' if variant == 'b' else f'ResNext_{n_class}_{C}_{variant}'
+        ),
         weights=8463104,
         article_millions=68.3,
         paper_accuracy=96.42,

@@ -1,6 +1,7 @@
 """Blocks that several papers share, one class a file."""
 
 from chainer_zoo.links.basic_block import BasicBlock
+from chainer_zoo.links.basic_stage import BasicStage
 from chainer_zoo.links.batch_normalization import BatchNormalization
 from chainer_zoo.links.bn_relu_conv import BNReLUConv
 from chainer_zoo.links.bottleneck_stage import BottleneckStage
@@ -15,6 +16,7 @@ from chainer_zoo.links.with_stochastic_depth import WithStochasticDepth
 __all__ = [
     'BNReLUConv',
     'BasicBlock',
+    'BasicStage',
     'BatchNormalization',
     'BottleneckStage',
     'ChainedBlocks',

@@ -22,15 +22,25 @@ class BottleneckStage(chainer.Chain):
         width (int): channels inside a bottleneck; it ends with four times as many.
         stride (int): of the stage, at its first convolution and first shortcut.
         blocks (int): number of bottlenecks, counted from 1.
+        activated_skip (bool): normalize and activate what the first shortcut takes.
     """
 
-    def __init__(self, in_channels: int, width: int, stride: int, blocks: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int,
+        blocks: int,
+        activated_skip: bool = True,
+    ) -> None:
         super().__init__()
         self.out_channels = 4 * width
         self.stride = stride
         self.blocks = blocks
+        self.activated_skip = activated_skip
         with self.init_scope():
-            self.skip_bn = BatchNormalization(in_channels)
+            if activated_skip:
+                self.skip_bn = BatchNormalization(in_channels)
             for i in range(1, blocks + 1):
                 setattr(
                     self,
@@ -68,5 +78,7 @@ class BottleneckStage(chainer.Chain):
         """
         if i > 1:
             return x
-        # as the original: the first shortcut is activated too, by a normalization of its own
-        return shortcut(bn_relu(x, self.skip_bn), self.out_channels, self.stride)
+        if self.activated_skip:
+            # as the original: the first shortcut is activated too, by a normalization of its own
+            x = bn_relu(x, self.skip_bn)
+        return shortcut(x, self.out_channels, self.stride)

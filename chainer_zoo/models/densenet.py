@@ -69,12 +69,12 @@ class DenseNet(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
-    Source: nutszebra/dense_net, dense_net.py.
+    Source: nutszebra/dense_net, dense_net.py, at 6b4f60c.
 
     Differences:
         From the paper: transitions have a ReLU; convolutions have biases; no dropout (as in the
         paper with data augmentation).
-        From the original: none.
+        From the original: starting weights are drawn in another order, so a seed gives others.
     """
 
     def __init__(self, n_class: int = 10, depth: int = 40, growth_rate: int = 12) -> None:
@@ -89,6 +89,7 @@ class DenseNet(chainer.Chain):
                 if block < 3:
                     setattr(self, f'trans{block}', Transition(channels))
             self.bn1 = BatchNormalization(channels)
+            # unlike the original: it draws these weights right after conv1's, the transitions' last
             self.fc1 = Linear(channels, n_class)
 
     def forward(self, x: Variable) -> Variable:

@@ -144,6 +144,7 @@ class Fractal(chainer.Chain):
         super().__init__()
         self.halves = f'f{columns}_1', f'f{columns}_2'
         with self.init_scope():
+            # unlike the original: it draws the weights of the single layer last
             self.f1 = FractalLayer(in_channels, out_channels, dropout_ratio)
             for half, channels in zip(self.halves, (in_channels, out_channels)):
                 setattr(self, half, fractal(columns - 1, channels, out_channels, dropout_ratio))
@@ -190,10 +191,14 @@ class FractalNet(chainer.Chain):
 
     Args:
         n_class (int): number of classes.
+        variant (str): whose last layer: ``'original'``, BN, ReLU and a 1x1 convolution;
+            ``'article'``, convolution, BN and ReLU, with which the article's 93.77 was measured;
+            ``'2016-12-30'``, the same with the convolution padded by 1 (93.32 and before).
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
-    Source: nutszebra/fractal_net, fractal_net.py.
+    Source: nutszebra/fractal_net, fractal_net.py, at 8cc644e; ``'article'`` at 6e3992b,
+    ``'2016-12-30'`` at 2c19e28.
 
     Differences:
         From the paper: every join has two inputs, where the paper joins all columns that end at
@@ -202,14 +207,14 @@ class FractalNet(chainer.Chain):
         block again where no path is left, instead of keeping one input of each join; dropout acts
         on every layer's input; the classifier is BN, ReLU and a 1x1 convolution after the last
         pooling.
-        From the original: none.
+        From the original: starting weights are drawn in another order, so a seed gives others.
     """
 
     COLUMNS = 3
     WIDTHS = (64, 128, 256, 512, 512)
     DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
-    def __init__(self, n_class: int = 10) -> None:
+    def __init__(self, n_class: int = 10, variant: str = 'original') -> None:
         super().__init__()
         channels = 3
         with self.init_scope():
@@ -218,7 +223,12 @@ class FractalNet(chainer.Chain):
                     self, f'fractal_block{i}', FractalBlock(self.COLUMNS, channels, width, ratio)
                 )
                 channels = width
-            self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
+            if variant == 'original':
+                self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
+            else:
+                pad = 1 if variant == '2016-12-30' else 0
+                self.conv_bn_relu = ConvBNReLU(channels, n_class, 1, 1, pad)
+        self.classifier = 'bn_relu_conv' if variant == 'original' else 'conv_bn_relu'
 
     def forward(self, x: Variable) -> Variable:
         h = x
@@ -226,5 +236,5 @@ class FractalNet(chainer.Chain):
             h = self[f'fractal_block{i}'](h)
             h = F.max_pooling_2d(h, 2, 2)
         # (B, 64, 16, 16), (B, 128, 8, 8), (B, 256, 4, 4), (B, 512, 2, 2), (B, 512, 1, 1)
-        h = self.bn_relu_conv(h)  # (B, n_class, 1, 1)
+        h = self[self.classifier](h)  # (B, n_class, 1, 1); padded, (B, n_class, 3, 3)
         return F.average(h, axis=(2, 3))

@@ -95,7 +95,7 @@ class GoogLeNet(chainer.Chain):
     Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
     Output: float32 logits (B, n_class).
 
-    Source: nutszebra/googlenet, googlenet.py.
+    Source: nutszebra/googlenet, googlenet.py, at e5e01b2.
 
     Differences:
         From the paper: no local response normalization; no auxiliary classifiers by default; pools

@@ -74,7 +74,7 @@ class GoogLeNetV2(chainer.Chain):
     Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
     Output: float32 logits (B, n_class).
 
-    Source: nutszebra/googlenet_v2, googlenet_v2.py.
+    Source: nutszebra/googlenet_v2, googlenet_v2.py, at 0968123.
 
     Differences:
         From the paper: the first convolution is an ordinary one, not separable; the first three are

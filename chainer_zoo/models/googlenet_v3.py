@@ -172,7 +172,7 @@ class GoogLeNetV3(chainer.Chain):
     Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
     Output: float32 logits (B, n_class).
 
-    Source: nutszebra/googlenet_v3, googlenet_v3.py.
+    Source: nutszebra/googlenet_v3, googlenet_v3.py, at dbd50c6.
 
     Differences:
         From the paper: images of 224 pixels instead of 299, so stages of 25, 13 and 7 pixels a

@@ -54,7 +54,7 @@ class Highway(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
-    Source: nutszebra/highway_networks, highway_networks.py.
+    Source: nutszebra/highway_networks, highway_networks.py, at 5f990f3.
 
     Differences:
         From the paper: batch normalization and ReLU before every convolution; the gate is a 3x3 and

@@ -65,7 +65,7 @@ class NIN(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
-    Source: nutszebra/network_in_network, network_in_network.py.
+    Source: nutszebra/network_in_network, network_in_network.py, at 0760dc2.
 
     Differences:
         From the paper (whose figures leave sizes open; Caffe's reference network states them): the
@@ -100,7 +100,7 @@ class NINBN(NIN):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
-    Source: nutszebra/network_in_network_with_bn, network_in_network_with_bn.py.
+    Source: nutszebra/network_in_network_with_bn, network_in_network_with_bn.py, at dff8132.
 
     Differences:
         From the paper: it has no BN. The first BN and ReLU act on the images themselves, so

@@ -69,7 +69,7 @@ class PReLUNet(chainer.Chain):
     Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test.
     Output: float32 logits (B, n_class).
 
-    Source: nutszebra/prelu_net, prelu.py.
+    Source: nutszebra/prelu_net, prelu.py, at 6f30121.
 
     Differences:
         From the paper: global average pooling in place of spatial pyramid pooling; dropout before

@@ -82,7 +82,7 @@ class PyramidNet(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
-    Source: nutszebra/pyramidal_residual_networks, pyramidal_residual_networks.py.
+    Source: nutszebra/pyramidal_residual_networks, pyramidal_residual_networks.py, at e3b700f.
 
     Differences:
         From the paper: ReLU after the first convolution; stride in a block's second convolution;

@@ -48,6 +48,7 @@ class SeparatedBlock(chainer.Chain):
             self.bn1 = BatchNormalization(in_channels)
             self.bn1_expansion = BatchNormalization(in_channels)
             self.conv1 = Convolution2D(in_channels, in_channels, 3, 1, 1)
+            # unlike the original: it draws the weights of conv2 before these
             self.conv1_expansion = Convolution2D(in_channels, added, 3, 1, 1)
             self.bn2 = BatchNormalization(in_channels)
             self.bn2_expansion = BatchNormalization(added)
@@ -124,7 +125,7 @@ class PyramidNetSepDrop(chainer.Chain):
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
     Source: nutszebra/pyramidal_residual_networks_with_separated_stochastic_depth, the file of that
-    name.
+    name, at 9dd962c.
 
     Differences:
         From the paper: the halves have convolutions and normalizations of their own, which a
@@ -132,7 +133,8 @@ class PyramidNetSepDrop(chainer.Chain):
         zero inside the block too; a block whose halves are both dropped does not stride; otherwise
         as :class:`~chainer_zoo.models.pyramidnet.PyramidNet`, but the classifier is a 1x1
         convolution alone.
-        From the original: a half is dropped, not kept, where its draw equals p exactly.
+        From the original: a half is dropped, not kept, where its draw equals p exactly; starting
+        weights are drawn in another order, so a seed gives others.
 
     Raises:
         UserError: alpha is less than the number of blocks.

@@ -23,7 +23,7 @@ class ResNet(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
-    Source: nutszebra/original_residual_net, original_residual_net.py.
+    Source: nutszebra/original_residual_net, original_residual_net.py, at 020e827.
 
     Differences:
         From the paper: the last layer is a 1x1 convolution with BN and ReLU instead of a linear

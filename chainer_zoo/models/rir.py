@@ -82,7 +82,7 @@ class RiR(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
-    Source: nutszebra/resnet_in_resnet, resnet_in_resnet.py.
+    Source: nutszebra/resnet_in_resnet, resnet_in_resnet.py, at 5db6164.
 
     Differences:
         From the paper: each stream starts with a convolution, BN and ReLU of its own; shortcuts

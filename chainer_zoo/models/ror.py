@@ -113,6 +113,7 @@ class RoRStage(ChainedBlocks):
             for i, p in enumerate(probabilities)
         )
         with self.init_scope():
+            # unlike the original: it draws these weights before those of the blocks
             self.projection = Projection(in_channels, out_channels)
 
     def forward(self, x: Variable) -> Variable:
@@ -131,15 +132,15 @@ class RoR(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
-    Source: nutszebra/residual_networks_of_residual_networks, resnet_of_resnet.py.
+    Source: nutszebra/residual_networks_of_residual_networks, resnet_of_resnet.py, at 417b3f5.
 
     Differences:
         From the paper: BN and ReLU act on the images before the first convolution; every
         projection is BN, ReLU and convolution, the first stage's too; survival probabilities end
         one step above 0.5; a dropped block that would halve the image leaves it as large as it
         is; convolutions have biases.
-        From the original: none. It writes the projections' strides into its links during a pass;
-        here they are arguments.
+        From the original: starting weights are drawn in another order, so a seed gives others.
+        It writes the projections' strides into its links during a pass; here they are arguments.
     """
 
     def __init__(self, n_class: int = 10, depth: int = 58, k: int = 4) -> None:

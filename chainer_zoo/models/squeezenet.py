@@ -44,7 +44,7 @@ class SqueezeNet(chainer.Chain):
 
     Input: float32 images (B, 3, 128, 128). Output: float32 logits (B, n_class).
 
-    Source: nutszebra/squeeze_net, squeeze_net.py.
+    Source: nutszebra/squeeze_net, squeeze_net.py, at 85a0f99.
 
     Differences:
         From the paper: BN, and in the order BN, ReLU, convolution, also before the first fire

@@ -27,7 +27,7 @@ class StochasticDepth(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
-    Source: nutszebra/stochastic_depth, stochastic_depth.py.
+    Source: nutszebra/stochastic_depth, stochastic_depth.py, at 8c63cbb.
 
     Differences:
         From the paper: survival probabilities run from 1 to 0.5 + 0.5 / blocks instead of ending

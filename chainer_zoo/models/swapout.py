@@ -7,11 +7,27 @@ import chainer.functions as F
 from chainer import Variable
 
 from chainer_zoo.functions import swapout
+from chainer_zoo.links import BasicStage
 from chainer_zoo.links import BNReLUConv
 from chainer_zoo.links import BottleneckStage
 from chainer_zoo.links import Convolution2D
 from chainer_zoo.models.schedules import linear_schedule
 from chainer_zoo.sequence import in_sequence
+
+
+def _with_swapout(stage: chainer.Chain, x: Variable, thetas: list[float], sample: bool) -> Variable:
+    """Return what a stage makes of its input where swapout joins branches and shortcuts.
+
+    Args:
+        stage (chainer.Chain): has ``branch(i)`` and ``skip(x, i)`` for each block i, from 1.
+        x (chainer.Variable): the input.
+        thetas (list of float): for each block the probability that an element of the shortcut is
+            dropped, and that one of the branch is.
+        sample (bool): draw masks in test mode too.
+    """
+    for i, theta in enumerate(thetas, 1):
+        x = swapout(stage.skip(x, i), in_sequence(x, *stage.branch(i)), theta, theta, sample=sample)
+    return x
 
 
 class SwapoutStage(BottleneckStage):
@@ -22,8 +38,7 @@ class SwapoutStage(BottleneckStage):
     Args:
         in_channels (int): channels of the input.
         width (int): channels of the two narrow layers of each block.
-        thetas (list of float): for each block the probability that an element of the shortcut is
-            dropped, and that one of the branch is.
+        thetas (list of float): see :func:`_with_swapout`.
         stride (int): of the first convolution and the first shortcut.
 
     Input: float (B, in_channels, H, W). Output: float (B, 4 * width, H / stride, W / stride).
@@ -34,17 +49,33 @@ class SwapoutStage(BottleneckStage):
         self.thetas = thetas
 
     def forward(self, x: Variable, sample: bool = False) -> Variable:
-        """Return the stage's output.
+        """Return the stage's output; see :func:`_with_swapout`."""
+        return _with_swapout(self, x, self.thetas, sample)
 
-        Args:
-            x (chainer.Variable): the input.
-            sample (bool): draw masks in test mode too.
-        """
-        for i, theta in enumerate(self.thetas, 1):
-            x = swapout(
-                self.skip(x, i), in_sequence(x, *self.branch(i)), theta, theta, sample=sample
-            )
-        return x
+
+class PlainSwapoutStage(BasicStage):
+    """Blocks of two 3x3 convolutions that swapout joins with their shortcuts.
+
+    See :class:`~chainer_zoo.links.BasicStage`.
+
+    Args:
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output.
+        thetas (list of float): see :func:`_with_swapout`.
+        stride (int): of the first convolution and the first shortcut.
+
+    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, thetas: list[float], stride: int = 1
+    ) -> None:
+        super().__init__(in_channels, out_channels, stride, len(thetas))
+        self.thetas = thetas
+
+    def forward(self, x: Variable, sample: bool = False) -> Variable:
+        """Return the stage's output; see :func:`_with_swapout`."""
+        return _with_swapout(self, x, self.thetas, sample)
 
 
 class Swapout(chainer.Chain):
@@ -58,11 +89,13 @@ class Swapout(chainer.Chain):
         depth (int): number of layers; int(depth / 6) blocks in each of three stages.
         k (int): width: the stages' narrow layers have 16 k, 32 k and 64 k channels.
         stochastic_inference (bool): in test mode, average 30 samples; else one pass without masks.
+        variant (str): ``'original'``, bottlenecks; or ``'2016-11-24'``, blocks of two 3x3
+            convolutions, with which 94.35 was measured (depth 62).
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class); with stochastic
     inference in test mode, probabilities (B, n_class) that sum to 1.
 
-    Source: nutszebra/swapout, swapout.py.
+    Source: nutszebra/swapout, swapout.py, at ff1b5c0; ``'2016-11-24'`` at 9df7ef8.
 
     Differences:
         From the paper: bottleneck blocks of three layers where the paper has two 3x3 layers, so
@@ -75,18 +108,24 @@ class Swapout(chainer.Chain):
     SAMPLES = 30
 
     def __init__(
-        self, n_class: int = 10, depth: int = 32, k: int = 4, stochastic_inference: bool = True
+        self,
+        n_class: int = 10,
+        depth: int = 32,
+        k: int = 4,
+        stochastic_inference: bool = True,
+        variant: str = 'original',
     ) -> None:
         super().__init__()
         self.stochastic_inference = stochastic_inference
         n = depth // 6
         # as the original: theta starts with 0 and misses 0.5 by one step
         thetas = linear_schedule(0.0, 0.5, 3 * n)
+        stage_class = SwapoutStage if variant == 'original' else PlainSwapoutStage
         with self.init_scope():
             self.conv1 = Convolution2D(3, 16 * k, 3, 1, 1)
             channels = 16 * k
             for i, width in enumerate((16 * k, 32 * k, 64 * k)):
-                stage = SwapoutStage(
+                stage = stage_class(
                     channels, width, thetas[i * n : (i + 1) * n], stride=1 if i == 0 else 2
                 )
                 setattr(self, f'res_block_with_swapout{i + 1}', stage)

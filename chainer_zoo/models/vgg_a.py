@@ -20,7 +20,7 @@ class VGGA(chainer.Chain):
     Input: float32 images (B, 3, H, W), 224 pixels a side in training, 384 at test, at least 193.
     Output: float32 logits (B, n_class), the mean over the class map.
 
-    Source: nutszebra/vgg, vgg_a.py.
+    Source: nutszebra/vgg, vgg_a.py, at 6e4fc33.
 
     Differences:
         From the paper: dropout comes before the first and the second fully connected layer, not

@@ -78,7 +78,7 @@ class WeightedResNet(chainer.Chain):
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
-    Source: nutszebra/weighted_residual_net, weighted_residual_net.py.
+    Source: nutszebra/weighted_residual_net, weighted_residual_net.py, at 05404fe.
 
     Differences:
         From the paper: alpha is trained by plain momentum SGD with its own rate instead of

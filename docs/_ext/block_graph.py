@@ -30,7 +30,7 @@ BLOCKS = {
     'rir': ('GeneralizedLayer', {}),
     'stochastic_depth': ('StochasticBlock', {'depth': 8}),
     'swapout': ('SwapoutStage', {'depth': 8}),
-    'wide_resnet': ('WideResNetStage', {'depth': 10}),
+    'wide_resnet': ('BasicStage', {'depth': 10}),
     'fractalnet': ('FractalBlock', {}),
     'weighted_resnet': ('WeightedBlock', {'depth': 10}),
     'ror': ('RoRBlock', {'depth': 14}),
