@@ -1,17 +1,21 @@
 """The built-in images: ten drawn shapes, to try things out without a network.
 
-Each image, 32x32 and in colour, shows one shape on a shaded background, with small clutter behind
-and before it and noise over all. It is lighter than what lies behind it; its place, size,
-proportions, angle (up to 34 degrees either way) and colour are random. The class is the shape alone:
-a linear classifier gets a quarter right, a small ResNeXt four fifths after three epochs.
+Each image, 32x32 and in colour, shows one shape on a shaded background, with small clutter below
+and above it and noise over all. The shape is lighter than the background; its place, size,
+proportions, angle (up to 34 degrees either way) and colour are random. Only the shape tells the
+class: a linear classifier gets a quarter right, a small ResNeXt four fifths after three epochs.
 """
+
+from __future__ import annotations
 
 import numpy as np
 
 from chainer_zoo.data.dataset import Dataset
 from chainer_zoo.errors import UserError
+from chainer_zoo.records import shown
 
 _SIZE = 32
+_MAX_IMAGES = 10**6
 _CHUNK = 512  # images drawn at a time, so that the working memory stays small
 
 
@@ -69,24 +73,24 @@ _SHAPES = (
 LABEL_NAMES = tuple(name for name, _ in _SHAPES)
 
 
-def read(train=5000, test=1000, seed=0):
+def read(train: int = 5000, test: int = 1000, seed: int = 0) -> Dataset:
     """Draw the set.
 
     Args:
-        train (int): Images to train with. All classes come equally often, give or take one.
-        test (int): Images to test with. They do not depend on how many there are to train with.
-        seed (int): Another seed draws other images of the same kind.
+        train: Images to train with. All classes come equally often, give or take one.
+        test: Images to test with. They do not depend on how many there are to train with.
+        seed: Another seed draws other images of the same kind.
 
     Returns:
-        Dataset: 32x32 images in random order. The same arguments draw the same images.
+        32x32 images in random order. The same arguments draw the same images.
 
     Raises:
-        UserError: If a number of images is below 1.
+        UserError: If a number of images is below 1 or above a million.
     """
-    if train < 1 or test < 1:
+    if not (1 <= train <= _MAX_IMAGES and 1 <= test <= _MAX_IMAGES):
         raise UserError(
-            f'cannot draw {train} images to train and {test} to test with: at least 1 of each '
-            'is needed'
+            f'cannot draw {shown(train)} images to train and {shown(test)} to test with: 1 to '
+            f'{_MAX_IMAGES:,} of each can be drawn'
         )
     return Dataset(
         *_draw(train, np.random.RandomState([seed, 0])),
@@ -96,7 +100,7 @@ def read(train=5000, test=1000, seed=0):
     )
 
 
-def _draw(n, rng):
+def _draw(n: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     """Return uint8 (n, 3, 32, 32) and int32 (n,)."""
     y = rng.permutation(np.arange(n) % len(_SHAPES)).astype(np.int32)
     x = np.empty((n, 3, _SIZE, _SIZE), dtype=np.uint8)
@@ -105,7 +109,8 @@ def _draw(n, rng):
     return x, y
 
 
-def _draw_chunk(y, rng):
+def _draw_chunk(y: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """Return uint8 (n, 3, 32, 32) images of the classes ``y`` (n,)."""
     n = len(y)
     grid = (np.arange(_SIZE, dtype=np.float32) - (_SIZE - 1) / 2) / (_SIZE / 2)  # -1..1
     down, right = grid[:, None], grid[None, :]

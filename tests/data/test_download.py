@@ -9,6 +9,7 @@ import chainer
 import numpy as np
 import pytest
 
+import chainer_zoo.data.download
 from chainer_zoo.data import cifar10
 from chainer_zoo.data.download import download
 from chainer_zoo.errors import UserError
@@ -24,6 +25,8 @@ class Server(http.server.ThreadingHTTPServer):
         cuts: After how many bytes each of the next answers breaks off; whole when it is empty.
         ranges: Whether it can begin in the middle.
         status: What it answers instead, where not None.
+        raw: The bytes that it answers instead, where not None.
+        length: What it says of the length, where not None.
         asked: What each request asked for: the value of its Range header, or None.
     """
 
@@ -35,6 +38,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.cuts = []
         self.ranges = True
         self.status = None
+        self.raw = None
+        self.length = None
         self.silent = False
         self.asked = []
         self.url = f'http://127.0.0.1:{self.server_port}/file.tar.gz'
@@ -47,6 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.asked.append(wanted)
         if server.silent:
             server.done.wait(20)
+            return
+        if server.raw is not None:
+            self.wfile.write(server.raw)
             return
         if server.status is not None:
             self.send_error(server.status)
@@ -62,7 +70,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = body[start:]
         else:
             self.send_response(200)
-        self.send_header('Content-Length', str(len(body)))
+        if server.length != '':
+            self.send_header('Content-Length', server.length or str(len(body)))
         self.end_headers()
         self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
 
@@ -100,7 +109,7 @@ def fails(server, path, **options):
     return str(error.value)
 
 
-def test_downloads_a_file_and_leaves_nothing_else_behind(server, path):
+def test_downloads_a_file_and_leaves_nothing_else(server, path):
     get(server, path)
     assert path.read_bytes() == CONTENT
     assert server.asked == [None]
@@ -164,6 +173,38 @@ def test_an_old_part_that_is_longer_than_the_file_is_thrown_away(server, path):
 def test_what_the_server_answers_is_told(server, path, status):
     server.status = status
     assert str(status) in fails(server, path)
+
+
+@pytest.mark.parametrize(
+    'raw',
+    [
+        b'',
+        b'no HTTP at all\r\n\r\n',
+        b'HTTP/1.1 two hundred\r\n\r\n',
+        b'HTTP/1.1 200 ' + b'x' * 100_000,
+        b'HTTP/1.1 200 OK\r\n' + b'a: b\r\n' * 1000 + b'\r\n',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+        b'HTTP/1.1 404 a\rb\x1b[2J\r\n\r\n',
+    ],
+    ids=['nothing', 'text', 'status', 'long line', 'headers', 'chunks', 'escapes'],
+)
+def test_an_answer_that_is_no_http_is_told_in_one_line(server, path, raw):
+    server.raw = raw
+    assert len(fails(server, path)) < 500
+
+
+@pytest.mark.parametrize('length', ['', 'many', '-5', '1' * 5000, '1e3'])
+def test_a_length_that_makes_no_sense_is_not_needed(server, path, length):
+    server.length = length
+    get(server, path)
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_server_that_never_stops_sending_fills_no_disk(server, path, monkeypatch):
+    monkeypatch.setattr(chainer_zoo.data.download, 'MAX_BYTES', 200_000)
+    assert 'more than 200,000 bytes' in fails(server, path)
+    assert server.asked == [None]
+    assert os.listdir(str(path.parent)) in ([], ['file.tar.gz.lock'])
 
 
 def test_a_silent_server_is_given_up_after_the_time_out(server, path):

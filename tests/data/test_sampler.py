@@ -59,7 +59,7 @@ def test_a_resumed_run_draws_on_bit_for_bit():
     first = RandomBatches(50, 8, rng)
     for _ in range(7):
         next(first)
-    rng.standard_normal()  # leaves a second normal number behind, a part of the state too
+    rng.standard_normal()  # it keeps a second normal number, which is part of the state too
     saved = io.BytesIO()
     chainer.serializers.save_npz(saved, first)
     expected = [next(first) for _ in range(5)], rng.standard_normal(3)
@@ -80,6 +80,28 @@ def test_resuming_with_other_data_or_batches_is_refused(n, batch):
     saved.seek(0)
     with pytest.raises(UserError, match='cannot resume'):
         chainer.serializers.load_npz(saved, RandomBatches(n, batch, np.random.RandomState(0)))
+
+
+@pytest.mark.parametrize(
+    'name, value',
+    [
+        *[('iteration', value) for value in (-1, 10**12 + 1, 2**62)],
+        *[('rng/position', value) for value in (-1, 625, 10**9, 2**62)],
+        *[('rng/has_gauss', value) for value in (-1, 2, 10**9)],
+    ],
+)
+def test_a_state_that_cannot_be_is_refused(name, value):
+    """A position beyond the generator's state would be read from memory that is not its own."""
+    saved = io.BytesIO()
+    chainer.serializers.save_npz(saved, RandomBatches(50, 8, np.random.RandomState(0)))
+    saved.seek(0)
+    with np.load(saved) as file:
+        arrays = dict(file)
+    arrays[name] = np.array(value)
+    with pytest.raises(UserError, match='cannot resume: ' + name.split('/')[-1]):
+        chainer.serializers.NpzDeserializer(arrays).load(
+            RandomBatches(50, 8, np.random.RandomState(0))
+        )
 
 
 @pytest.mark.parametrize('batch', [0, -1, 11])

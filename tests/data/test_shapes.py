@@ -71,7 +71,7 @@ def test_shapes_differ_from_one_another_however_they_are_turned():
             assert abs(one - other).sum() > 0.1 * one.sum()
 
 
-@pytest.mark.parametrize('train, test', [(0, 10), (10, 0)])
-def test_an_empty_set_is_refused(train, test):
-    with pytest.raises(UserError, match='at least 1'):
+@pytest.mark.parametrize('train, test', [(0, 10), (10, 0), (-1, 10), (10**6 + 1, 10), (10, 10**30)])
+def test_numbers_of_images_have_bounds(train, test):
+    with pytest.raises(UserError, match='1 to 1,000,000 of each'):
         shapes.read(train, test)
