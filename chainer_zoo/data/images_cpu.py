@@ -1,9 +1,11 @@
 """How :mod:`chainer_zoo.data.images` prepares images on a CPU: one by one, in compiled loops.
 
-Everything up to the last step is in whole numbers, so the grey levels are those that Pillow
-computes, to the last one. What is read again lies in the processor's cache; a large image goes
-to memory once.
+Everything before the last step is computed in whole numbers, so the grey levels are exactly those
+that Pillow computes. What is read again is small enough for the processor's cache; a large image is
+written to memory once.
 """
+
+from __future__ import annotations
 
 import numpy as np
 
@@ -11,27 +13,27 @@ from chainer_zoo import jit
 from chainer_zoo import threads
 from chainer_zoo.data import resample
 
-# Floats of prepared images that are worth a thread.
+# Floats of prepared images that make another thread worth its while.
 _SHARE = 1 << 16
 
 _BITS = resample.PRECISION_BITS
 _HALF = np.int32(1 << (_BITS - 1))
 
 
-def prepare(x, choices, variance_floor, out):
-    """Write the prepared images ``x`` into ``out``, shared out among threads.
+def prepare(x: np.ndarray, choices: tuple, variance_floor: float, out: np.ndarray) -> None:
+    """Write the prepared images ``x`` into ``out``, divided among threads.
 
     Args:
-        x (numpy.ndarray): uint8 (B, 3, N, N).
-        choices (chainer_zoo.data.images.Choices): What to do with each image.
-        variance_floor (float): What is added to each image's variance.
-        out (numpy.ndarray): float32 (B, 3, S, S) in C order.
+        x: uint8 (B, 3, N, N).
+        choices: What to do with each image, as :class:`chainer_zoo.data.images.Choices`.
+        variance_floor: What is added to each image's variance.
+        out: float32 (B, 3, S, S) in C order.
     """
     table, rows, columns = resample.table(x.shape[3], out.shape[3], *choices)
     x = np.ascontiguousarray(x).view()
-    x.flags.writeable = False  # as some are: Numba compiles for those and others apart
+    x.flags.writeable = False  # Numba compiles once more for arrays that can be written to
 
-    def work(part):
+    def work(part: slice) -> None:
         _prepare(
             x[part],
             table.weights,
@@ -66,7 +68,7 @@ def _prepare(x, weights, windows, rows, columns, variance_floor, out):
 def _stretch(x, stretched, y):
     """Write what images.stretch makes of ``x`` (3, N, N) into ``y`` (N, 3 N), column by column.
 
-    ``stretched`` (256,) is for what each level becomes.
+    ``stretched`` (256,) is memory for what each level becomes.
     """
     low, high = np.uint8(255), np.uint8(0)
     for level in x.flat:
@@ -90,9 +92,9 @@ def _level(total):
 
 @jit.compiled
 def _resize_columns(x, weights, windows, columns, sums, turned, y):
-    """Make ``y`` (3 N, S) of ``x`` (N, 3 N), which lies column by column.
+    """Make ``y`` (3 N, S) of ``x`` (N, 3 N), in which a column's pixels are contiguous.
 
-    So all pixels of a column have the same weights, and several are computed at once.
+    All pixels of a column have the same weights, so several are computed at once.
     """
     for j in range(len(columns)):
         row = columns[j]

@@ -365,7 +365,7 @@ def test_too_few_or_too_many_choices_are_refused(n, x):
 @pytest.mark.parametrize('top, left', [(2, 0), (0, 2), (-1, 0)])
 def test_a_crop_over_the_edge_is_refused(top, left, x):
     choices = images.Choices([33], ['nearest'], [top], [left], [False])
-    with pytest.raises(ValueError, match='over the edge'):
+    with pytest.raises(ValueError, match='beyond the edge'):
         images.ImagePipeline('small').prepare(x[:1], choices, 32)
 
 
