@@ -16,7 +16,9 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -40,6 +42,7 @@ class Way(NamedTuple):
         version: prints the version of the tool.
         use: how a command of this package is then called, its own name left out.
         every_python: whether it is tried with every Python; otherwise with the newest only.
+        then: what has to work afterwards in the project's folder beside the usual.
     """
 
     line: str
@@ -47,6 +50,7 @@ class Way(NamedTuple):
     version: str = 'pip --version'
     use: str = 'chainer-zoo'
     every_python: bool = False
+    then: str = ''
 
 
 WAYS = {
@@ -67,8 +71,11 @@ WAYS = {
     ),
     'sdist': Way(
         'python -m build -s && ' + CONSTRAINED + 'pip install dist/chainer_zoo-*.tar.gz',
-        ('pip', 'build'),
+        ('pip', 'build', 'pytest', 'hypothesis'),
         'python -m build --version',
+        # it is whole: some of the tests pass in it
+        then='cd dist && tar xf *.tar.gz && cd chainer_zoo-*/ '
+        '&& python -m pytest -q tests/test_catalog.py tests/test_threads.py tests/legacy',
     ),
     'uv pip': Way('uv pip install .', ('uv',), 'uv --version', every_python=True),
     'uv pip git': Way(
@@ -175,6 +182,27 @@ def run(line: str, cwd: pathlib.Path, env: dict[str, str]) -> str:
     return done.stdout
 
 
+def require_whole(project: pathlib.Path) -> None:
+    """Check that archives which were built have the files they should. RuntimeError if not."""
+    listed = subprocess.run(
+        ['git', 'ls-files', '-z'], cwd=project, check=True, capture_output=True, text=True
+    ).stdout
+    tracked = set(filter(None, listed.split('\0')))
+    for path in (project / 'dist').glob('*'):
+        if path.suffix == '.whl':
+            with zipfile.ZipFile(path) as wheel:
+                there = set(wheel.namelist())
+            missing = {name for name in tracked if name.startswith('chainer_zoo/')} - there
+        elif path.name.endswith('.tar.gz'):
+            with tarfile.open(path) as sdist:
+                there = {name.partition('/')[2] for name in sdist.getnames()}
+            missing = tracked - there
+        else:
+            continue
+        if missing:
+            raise RuntimeError(f'{path.name} lacks {sorted(missing)[0]}')
+
+
 def attempt(way: Way, python: str, folder: pathlib.Path) -> tuple[str, str]:
     """Install in one way and use what was installed.
 
@@ -204,6 +232,9 @@ def attempt(way: Way, python: str, folder: pathlib.Path) -> tuple[str, str]:
             use, where = way.use.replace('uv run', f'uv run --project {project}'), empty
         else:
             use, where = way.use.replace('.venv', f'{project}/.venv'), empty
+        require_whole(project)
+        if way.then:
+            run(way.then, project, env)
         run(f'{use} --version', where, env)
         doctor = run(f'{use} doctor', where, env)
         run(f'{use} compare --original --only nin --out original', where, env)
