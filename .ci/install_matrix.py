@@ -148,12 +148,11 @@ def environment(folder: pathlib.Path, python: str) -> dict[str, str]:
         'UV_CACHE_DIR': folder / 'cache' / 'uv',
         'UV_TOOL_DIR': folder / 'uv-tools',
         'UV_TOOL_BIN_DIR': folder / 'bin',
-        'UV_PYTHON': python,
         'PIPX_DEFAULT_PYTHON': python,
     }
     (folder / 'home').mkdir()
     path = [folder / 'venv' / 'bin', folder / 'bin', folder / 'home' / '.local' / 'bin']
-    left_out = ('VIRTUAL_ENV', 'PYTHONPATH', 'PIP_CONSTRAINT', 'PIP_BUILD_CONSTRAINT')
+    left_out = ('VIRTUAL_ENV', 'UV_PYTHON', 'PYTHONPATH', 'PIP_CONSTRAINT', 'PIP_BUILD_CONSTRAINT')
     return {
         **{name: value for name, value in os.environ.items() if name not in left_out},
         **{name: str(value) for name, value in mine.items()},
@@ -221,8 +220,10 @@ def attempt(way: Way, python: str, folder: pathlib.Path) -> tuple[str, str]:
             # only with those of the system a virtual environment has packages of the user
             shared = '--system-site-packages' if '--user' in way.line else ''
             run(f'{python} -m venv {shared} {folder}/venv', folder, env)
-            if way.use == 'chainer-zoo':
+            if 'uv pip' in way.line:  # goes by this, and by UV_PYTHON before
                 env['VIRTUAL_ENV'] = str(folder / 'venv')
+            else:
+                env['UV_PYTHON'] = python
         if way.tools:
             wanted = ' '.join(f"'{tool}'" for tool in way.tools)
             run(f'python -m pip install -q --upgrade {wanted}', folder, env)
