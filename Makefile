@@ -19,7 +19,8 @@ PYTEST_ARGS ?=
 GPU_CHECK_ARGS ?=
 CUDA = 12
 
-PIP = $(VENV)/bin/python -m pip install -q
+# without what setuptools has to say about every package that is used from its folder
+PIP = PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install -q
 # One thread a process, two processes: faster than the other way round, and repeatable.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 
