@@ -60,6 +60,7 @@ def draw(nodes, title: str) -> str:
                 parts.append(_stack(box, box.x - WIDTH / 2 + MARGIN - left, top))
     return (
         f'<svg class="block" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
+        f'style="min-width: min({width:.0f}px, 36rem)" '
         f'xmlns="http://www.w3.org/2000/svg" role="img">\n'
         f'<title>{html.escape(title)}</title>\n'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '

@@ -41,6 +41,9 @@ BLOCKS = {
     'pyramidnet_sepdrop': ('SeparatedBlock', {'depth': 8}),
 }
 
+#: What is drawn where no block is named.
+WHOLE = 'whole network'
+
 #: Functions that only rearrange numbers: their input is drawn in their place.
 _SILENT = {'Reshape', 'Cast', 'Squeeze', 'Transpose', 'Identity', 'BroadcastTo', 'Pad'}
 
@@ -88,7 +91,7 @@ def trace(name: str) -> tuple[str, list[Node]]:
         name: a model of the catalog.
 
     Returns:
-        What is drawn (a class name, or ``whole network``), and its nodes: the first is the input,
+        What is drawn (a class name, or :data:`WHOLE`), and its nodes: the first is the input,
         the last the output, each stands after those whose results it takes.
     """
     class_name, options = BLOCKS.get(name, (None, {}))
@@ -102,7 +105,7 @@ def trace(name: str) -> tuple[str, list[Node]]:
     with tracing.ShapesOnly(), no_noise(), chainer.using_config('train', True), hook:
         y = model(x)
     if class_name is None:
-        return 'whole network', _nodes([x], [y])
+        return WHOLE, _nodes([x], [y])
     if hook.found is None:
         raise ValueError(f'{name} calls no link of the class {class_name}')
     return class_name, _nodes(*hook.found)

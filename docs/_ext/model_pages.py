@@ -42,12 +42,14 @@ _PAGE = """\
 
 {results}
 
-## The block
+## {drawing_title}
 
 {drawing_text}
 
 ```{{raw}} html
+<div class="drawing">
 {drawing}
+</div>
 ```
 
 ## Run it
@@ -118,7 +120,8 @@ def page(name: str) -> str:
         about=about,
         figures=_figures(entry, row),
         results=_results(entry),
-        drawing_text=_drawing_text(name, what),
+        drawing_title='The network' if what == block_graph.WHOLE else 'The block',
+        drawing_text=_drawing_text(what),
         drawing=block_drawing.draw(graph, f'{what} of {name}'),
         work=_work(entry.recipe, row),
         recipe=_recipe(entry.recipe),
@@ -212,9 +215,9 @@ def _repository(entry, what):
     return 'trainer' if what == 'trainer' else entry.original
 
 
-def _drawing_text(name, what):
-    shown = 'The whole network.' if what == 'whole network' else f'`{what}`, as it comes first.'
-    return f'{shown} Dropout, dropped paths and swapout are left out.'
+def _drawing_text(what):
+    shown = '' if what == block_graph.WHOLE else f'`{what}`, as it comes first. '
+    return f'{shown}Dropout, dropped paths and swapout are left out.'
 
 
 def _work(recipe, row):
