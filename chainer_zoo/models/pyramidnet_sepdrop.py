@@ -113,8 +113,8 @@ class UnusedBNConv(chainer.Chain):
 class PyramidNetSepDrop(chainer.Chain):
     """The network of depth 182 and alpha 150, PyramidSepDrop: section 3 of the paper.
 
-    A block's survival probability runs on a line from 1 (before the first block) to 0.5 (the last
-    block); old and added channels are drawn for each block and batch.
+    The survival probability falls linearly from 1 before the first block to 0.5 at the last one.
+    Whether old and added channels survive is drawn for each block and batch.
 
     Args:
         n_class (int): number of classes.

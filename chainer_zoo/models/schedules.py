@@ -4,17 +4,17 @@ from __future__ import annotations
 
 
 def linear_schedule(first: float, last: float, blocks: int, start: int = 0) -> list[float]:
-    """Return one number for each block, on a line from ``first`` towards ``last``.
+    """Return one number for each block, linear from ``first`` to ``last``.
 
-    Block i (from 0) has first + (last - first) / blocks * (i + start). So with ``start=0`` the
-    first block has ``first`` and the last one misses ``last`` by one step; with ``start=1`` the
-    last block has ``last``, as Huang et al. 2016, equation 4, count.
+    Block i (from 0) has first + (last - first) / blocks * (i + start). With ``start=0`` the first
+    block has ``first`` and the last one misses ``last`` by one step. With ``start=1`` the last
+    block has ``last``, as Huang et al. 2016, equation 4, count.
 
     Args:
-        first (float): the line at 0.
-        last (float): the line at ``blocks``.
+        first (float): the number at position 0.
+        last (float): the number at position ``blocks``.
         blocks (int): how many numbers.
-        start (int): where on the line the first block is.
+        start (int): the position of the first block.
 
     Returns:
         list of float: ``blocks`` numbers.

@@ -82,7 +82,7 @@ class Layers(chainer.Chain):
     def __init__(self, channels, **kwargs):
         super().__init__()
         with self.init_scope():
-            self.bn1, self.bn2 = link(channels), link(channels, 1)
+            self.bn1, self.bn2, self.bn3 = link(channels), link(channels, 1), link(2 * channels, 2)
             self.conv1 = Convolution2D(channels, channels, **kwargs)
             self.conv2 = Convolution2D(channels, channels, **kwargs)
         for path, parameter in sorted(self.namedparams()):
@@ -115,6 +115,9 @@ class Layers(chainer.Chain):
             ),
             'dense layer': (self.bn1, F.relu, self.conv1, Join(x)),
             'joined and more': (self.conv1, Join(x), F.relu),
+            'joined with another array': (self.conv1, Join(F.tanh(x)), self.bn3),
+            'sum with another array': (self.conv1, self.bn1, Skip(F.tanh(x)), F.relu),
+            'sum with two arrays': (self.bn1, F.relu, Skip(F.tanh(x)), self.conv1, skip),
             'joined and added': (self.conv1, skip, self.bn1, Join(x)),
             'scaled shortcut': (self.conv1, self.bn1, Skip(x, scale=0.5), F.relu, self.conv2),
             'strided shortcut': (lambda h: F.max_pooling_2d(h, 2, 2), self.conv1, Skip(x, 2)),
@@ -140,7 +143,7 @@ def computed(layers, x, order, apply, train=True, backprop=True):
             y.backward()
             results['x'] = x.grad
             results.update((path, p.grad) for path, p in layers.namedparams() if p.grad is not None)
-    for bn in ('bn1', 'bn2'):
+    for bn in ('bn1', 'bn2', 'bn3'):
         results[bn + ' mean'] = layers[bn].avg_mean
         results[bn + ' variance'] = layers[bn].avg_var
     return results
