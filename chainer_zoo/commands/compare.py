@@ -51,7 +51,7 @@ def add_arguments(parser: flags.Parser, argv: Sequence[str]) -> None:
         metavar='FILE',
         type=flags.path,
         default=None,
-        help=f"the original's learning curves; {original.CURVES} if not given",
+        help="the original's learning curves, as JSON",
     )
     group.add_argument(
         '--data',

@@ -1,8 +1,8 @@
-"""How this project's numbers are held against the original code's.
+"""How this project's numbers are compared with the original code's.
 
 A golden file (JSON, and NPZ for logits) holds what the original computes on Chainer 1.24, in
 float32 on a CPU: every array's path and shape, the count of weights, and, from weights and images
-that :func:`fill` and :func:`batch` make out of a seed, logits, gradients, running statistics and
+that :func:`fill` and :func:`batch` make from a seed, logits, gradients, running statistics and
 the losses of three updates, with all noise off.
 
 In float32 some networks amplify rounding so far that the original misses itself when only the
@@ -11,17 +11,25 @@ numbers cast to float64, which decides. (There the running variance lacks the ep
 adds to it on a CPU, but not on a GPU, where the article's networks were trained.)
 """
 
+from __future__ import annotations
+
 import csv
-import json
+import os
 import pathlib
 import zlib
+from typing import Any
 
 import chainer
 import chainer.functions as F
 import numpy as np
+from chainer.backends import cuda
 
 from chainer_zoo import catalog
 from chainer_zoo import parameters
+from chainer_zoo import records
+from chainer_zoo.catalog import Entry
+from chainer_zoo.catalog import Recipe
+from chainer_zoo.errors import UserError
 from chainer_zoo.functions.noise import no_noise
 from chainer_zoo.training.optimizer import make_optimizer
 
@@ -39,16 +47,16 @@ TOLERANCES = {
 }
 
 
-def fill(path, shape, seed):
+def fill(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Return the array that the golden files put at ``path``.
 
     Args:
-        path (str): the array's path in the original's npz, as ``conv/W``.
-        shape (tuple of ints): its shape.
-        seed (int): gives other values for each path and seed.
+        path: the array's path in the original's npz, as ``conv/W``.
+        shape: its shape.
+        seed: gives other values for each path and seed.
 
     Returns:
-        numpy.ndarray: float32, of ``shape``.
+        float32, of ``shape``.
     """
     rng = np.random.RandomState((zlib.crc32(path.encode()) + seed) % 2**32)
     leaf = path.rsplit('/', 1)[-1]
@@ -66,7 +74,7 @@ def fill(path, shape, seed):
     return np.asarray(value, dtype=np.float32)
 
 
-def batch(seed, n, size):
+def batch(seed: int, n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return ``n`` random images and labels: float32 (n, 3, size, size), int32 (n,)."""
     rng = np.random.RandomState(1000 + seed)
     return (
@@ -75,12 +83,12 @@ def batch(seed, n, size):
     )
 
 
-def fill_model(model, seed=0, **fixed):
+def fill_model(model: chainer.Chain, seed: int = 0, **fixed: float) -> None:
     """Give every array of ``model`` the golden files' values.
 
     Args:
-        model (chainer.Chain): the model.
-        seed (int): see :func:`fill`.
+        model: the model.
+        seed: see :func:`fill`.
         fixed: values for all arrays with that last part of the path, as ``avg_mean=0``.
     """
     for path, array in parameters.arrays(model).items():
@@ -93,51 +101,59 @@ class Golden:
     """What the original computes for one model and one choice of options.
 
     Args:
-        path (pathlib.Path): the JSON file ``NAME.json`` or ``NAME-anything.json``; the NPZ file of
-            the same stem and ``rates.csv`` stand beside it.
+        path: the JSON file ``NAME.json`` or ``NAME-anything.json``; the NPZ file of the same stem
+            and ``rates.csv`` are beside it.
 
     Attributes:
+        case: the file's stem.
         name: the model.
         options: the model's options.
         numbers: the JSON file's content.
         logits: the NPZ file's content, or None where the file only has shapes.
-        rate: learning rate of the three updates, or None.
+        lr: learning rate of the three updates, or None.
         figure: the published figure that the code belongs to; None for the original's last state.
         float64: what the original computes in float64, or None: ``test_logits`` and
-            ``train_logits`` (B, n_class), ``train_losses`` (3,), and for ``grads``, ``bn_after`` and
-            ``params_after_3_updates`` L2 norm and sum of each array, in the order of sorted paths.
+            ``train_logits`` (B, n_class), ``train_losses`` (3,), and for ``grads``, ``bn_after``
+            and ``params_after_3_updates`` L2 norm and sum of each array, sorted by path.
+
+    Raises:
+        UserError: the files cannot be read or hold something else.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         path = pathlib.Path(path)
         self.case = path.stem
         self.name = path.stem.split('-')[0]
-        self.numbers = json.loads(path.read_text())
-        self.options = self.numbers['args']
-        self.figure = self.numbers.get('figure')
-        npz = path.with_suffix('.npz')
-        self.logits = dict(np.load(str(npz))) if npz.exists() else None
-        npz = path.parent / 'float64' / npz.name
-        self.float64 = dict(np.load(str(npz))) if npz.exists() else None
-        with open(str(path.with_name('rates.csv'))) as f:
-            rates = {
-                row['name']: float(row['optimizer_rate_for_the_three_updates'])
-                for row in csv.DictReader(f)
-            }
-        self.rate = rates.get(self.case)
+        self.numbers: dict[str, Any] = records.read(path)
+        try:
+            self.options: dict[str, Any] = self.numbers['args']
+            self.figure: str | None = self.numbers.get('figure')
+            self.logits = _arrays(path.with_suffix('.npz'))
+            self.float64 = _arrays(path.parent / 'float64' / f'{path.stem}.npz')
+            with open(path.with_name('rates.csv')) as f:
+                rates = {
+                    row['name']: float(row['optimizer_rate_for_the_three_updates'])
+                    for row in csv.DictReader(f)
+                }
+        except Exception as error:  # what other files lead to: KeyError, TypeError, BadZipFile, ...
+            raise UserError(
+                f'{path} is no golden file, or not whole ({type(error).__name__}: {error})'
+            ) from error
+        self.lr = rates.get(self.case)
 
     @property
-    def entry(self):
+    def entry(self) -> Entry:
+        """The model's row in the catalog."""
         return catalog.entry(self.name)
 
     @property
-    def recipe(self):
+    def recipe(self) -> Recipe:
         """How the three updates are made."""
         if self.figure is None:
             return self.entry.recipe
         return self.entry.result(self.figure).of(self.entry.recipe)
 
-    def build(self):
+    def build(self) -> chainer.Chain:
         """Return the model, with one deterministic pass at test where it could make several."""
         options = dict(self.options)
         if self.entry.averaged_by is not None:
@@ -145,16 +161,25 @@ class Golden:
         return self.entry.build(**options)
 
 
-def _sums(array):
-    """L2 norm and sum, in float64; 0 for None, the gradient of what is never used."""
+def _arrays(path: pathlib.Path) -> dict[str, np.ndarray] | None:
+    """Return the arrays of an NPZ file, or None if there is none."""
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def _sums(array: Any) -> np.ndarray:
+    """Return L2 norm and sum, in float64; 0 for None, the gradient of what is never used."""
     if array is None:
         return np.zeros(2)
-    array = chainer.cuda.to_cpu(array).astype(np.float64)
+    array = cuda.to_cpu(array).astype(np.float64)
     return np.array([np.sqrt((array**2).sum()), array.sum()])
 
 
-def to_float64(model):
+def to_float64(model: chainer.Chain) -> None:
     """Cast a model's parameters and running statistics to float64, in place."""
+    param: Any
     for param in model.params():
         param.array = param.array.astype(np.float64)
     for link in model.links():
@@ -163,16 +188,16 @@ def to_float64(model):
                 setattr(link, name, getattr(link, name).astype(np.float64))
 
 
-def measure(golden, model, updates=True):
+def measure(golden: Golden, model: chainer.Chain, updates: bool = True) -> dict[str, Any]:
     """Compute with a model what a golden file holds.
 
     Args:
-        golden (Golden): says with which images, and how to update.
-        model (chainer.Chain): the model, on any device, of float32 or float64.
-        updates (bool): whether to make the three updates too.
+        golden: says with which images, and how to update.
+        model: the model, on any device, of float32 or float64.
+        updates: whether to make the three updates too.
 
     Returns:
-        dict: ``test_logits``, ``train_logits`` and ``train_losses``, NumPy arrays; ``grads``,
+        ``test_logits``, ``train_logits`` and ``train_losses``, NumPy arrays; ``grads``,
         ``bn_after`` and ``params_after_3_updates``, dicts of (L2 norm, sum) by path.
     """
     numbers = golden.numbers
@@ -180,13 +205,13 @@ def measure(golden, model, updates=True):
     x, t = batch(numbers['input']['seed'], numbers['input']['n'], numbers['input']['size'])
     x = model.xp.asarray(x, next(model.params()).dtype)
     t = model.xp.asarray(t)
-    found = {}
+    found: dict[str, Any] = {}
     with chainer.using_config('train', False), chainer.no_backprop_mode():
-        found['test_logits'] = chainer.cuda.to_cpu(model(x).array)
+        found['test_logits'] = cuda.to_cpu(model(x).array)
     with chainer.using_config('train', True), no_noise():
         model.cleargrads()
         y = model(x)
-        found['train_logits'] = chainer.cuda.to_cpu(y.array)
+        found['train_logits'] = cuda.to_cpu(y.array)
         F.softmax_cross_entropy(y, t).backward()
         found['grads'] = {
             path.lstrip('/'): _sums(param.grad) for path, param in model.namedparams()
@@ -194,7 +219,7 @@ def measure(golden, model, updates=True):
         arrays = parameters.arrays(model)
         if numbers['bn_after']:
             found['bn_after'] = {path: _sums(arrays[path]) for path in numbers['bn_after']}
-        if updates and golden.rate is not None:
+        if updates and golden.lr is not None:
             found['train_losses'] = three_updates(golden, model, x, t)
             found['params_after_3_updates'] = {
                 path: _sums(array) for path, array in parameters.arrays(model).items()
@@ -202,7 +227,7 @@ def measure(golden, model, updates=True):
     return found
 
 
-def _deviation(what, ours, theirs):
+def _deviation(what: str, ours: Any, theirs: Any) -> float:
     """Return the largest deviation of a quantity; see :func:`check`."""
     if what.endswith('logits'):
         return np.abs(ours - theirs).max() / np.abs(theirs).max()
@@ -213,39 +238,42 @@ def _deviation(what, ours, theirs):
     return max(abs(ours[path][0] - norm) / max(norm, floor) for path, (norm, _) in theirs.items())
 
 
-def check(golden, model=None, updates=True):
-    """Hold a model against what the original computes in float32.
+def check(
+    golden: Golden, model: chainer.Chain | None = None, updates: bool = True
+) -> dict[str, float]:
+    """Compare a model with what the original computes in float32.
 
     Args:
-        golden (Golden): what the original computes.
-        model (chainer.Chain): the model, on any device; built here if None.
-        updates (bool): whether to make the three updates too.
+        golden: what the original computes; it has logits.
+        model: the model, on any device; built here if None.
+        updates: whether to make the three updates too.
 
     Returns:
-        dict: the largest deviation by what is compared, each to be held against
-        :data:`TOLERANCES`. ``test_logits`` and ``train_logits``: relative to the largest logit.
+        The largest deviation by what is compared, each of which :data:`TOLERANCES` bounds.
+        ``test_logits`` and ``train_logits``: relative to the largest logit.
         ``grads``: L2 norms, relative to the parameter's own or 1% of the largest norm, whichever
         is larger. ``bn_after``: L2 norms of running statistics after one training pass.
         ``train_losses``: relative, before each of three updates. ``params_after_3_updates``: L2
         norms.
     """
     ours = measure(golden, golden.build() if model is None else model, updates)
-    theirs = dict(golden.numbers, **golden.logits)
+    theirs = {**golden.numbers, **(golden.logits or {})}
     theirs['train_losses'] = np.array(theirs['train_losses'])
     theirs['grads'] = {path: sums or (0.0, 0.0) for path, sums in theirs['grads'].items()}
     return {what: _deviation(what, ours[what], theirs[what]) for what in TOLERANCES if what in ours}
 
 
-def check_float64(golden, updates=True):
-    """Hold a model against what the original computes in float64.
+def check_float64(golden: Golden, updates: bool = True) -> dict[str, float]:
+    """Compare a model with what the original computes in float64.
 
     Args:
-        golden (Golden): what the original computes; it has ``float64``.
-        updates (bool): whether to make the three updates too.
+        golden: what the original computes; it has ``float64``.
+        updates: whether to make the three updates too.
 
     Returns:
-        dict: as of :func:`check`.
+        As of :func:`check`.
     """
+    assert golden.float64 is not None
     model = golden.build()
     to_float64(model)
     ours = measure(golden, model, updates)
@@ -258,21 +286,21 @@ def check_float64(golden, updates=True):
     return {what: _deviation(what, ours[what], theirs[what]) for what in TOLERANCES if what in ours}
 
 
-def three_updates(golden, model, x, t):
-    """Make three updates from the golden weights, at the golden rate.
+def three_updates(golden: Golden, model: chainer.Chain, x: Any, t: Any) -> np.ndarray:
+    """Make three updates from the golden weights, at the golden learning rate.
 
     Args:
-        golden (Golden): what the original computes.
-        model (chainer.Chain): the model; noise is off if the caller has switched it off.
-        x (array): images (B, 3, H, W), of the model's dtype.
-        t (array): int32 classes (B,).
+        golden: what the original computes.
+        model: the model; noise is off if the caller has switched it off.
+        x: images (B, 3, H, W), of the model's dtype.
+        t: int32 classes (B,).
 
     Returns:
-        numpy.ndarray: float64 (3,), the loss before each update.
+        float64 (3,), the loss before each update.
     """
     fill_model(model)
-    optimizer = make_optimizer(golden.recipe, model)
-    optimizer.lr = golden.rate
+    optimizer: Any = make_optimizer(golden.recipe, model)
+    optimizer.lr = golden.lr
     losses = []
     for _ in range(3):
         model.cleargrads()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -146,7 +147,7 @@ def curves_figure(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def losses(pairs: dict[str, tuple[Sequence[float], Sequence[float]]]) -> bytes:
+def losses(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> bytes:
     """Plot the losses of single updates, ours over the original's.
 
     Args:

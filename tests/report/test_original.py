@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from chainer_zoo import commands
 from chainer_zoo import engines
 from chainer_zoo.data import cifar10
+from chainer_zoo.data import shapes
 from chainer_zoo.errors import UserError
+from chainer_zoo.report import golden
 from chainer_zoo.report import original
+from chainer_zoo.report.page import Page
 
 NETWORKS = ('resnext', 'resnet', 'densenet', 'wide_resnet')
 
@@ -61,7 +65,7 @@ def images():
 
 
 def test_learning_is_repeatable_and_follows_the_rate(images, monkeypatch):
-    monkeypatch.setattr(original, '_IMAGES', 4)
+    monkeypatch.setattr(original, '_BATCH', 4)
     curve = {'args': {'C': 2, 'd': 2}, 'rate': 0.1, 'losses': [0.0] * 3}
     once, twice = (original.learn('resnext', curve, *images) for _ in range(2))
     other = original.learn('resnext', dict(curve, rate=0.2), *images)
@@ -80,7 +84,6 @@ def test_deviations_worked_out_by_hand():
 
 
 def test_the_command_shows_deviations_and_what_is_missing(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(original, 'CURVES', tmp_path / 'none.json')
     assert commands.main(['compare', '--original', '--only', 'nin', '--out', str(tmp_path)]) == 0
     text = capsys.readouterr().out
     row = re.search(r'^nin +(.*)$', text, re.MULTILINE).group(1).split()
@@ -88,12 +91,11 @@ def test_the_command_shows_deviations_and_what_is_missing(tmp_path, capsys, monk
     assert len(row) == len(limits) == 6
     for value, limit in zip(row, limits):
         assert value == '-' or float(value) <= float(limit)
-    assert 'Learning curves: not computed, because there is no' in text
+    assert 'Learning curves: not computed' in text and '--curves' in text
     assert 'nin' in (tmp_path / 'compare.html').read_text()
 
 
 def test_a_deviation_over_the_tolerance_is_marked(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(original, 'CURVES', tmp_path / 'none.json')
     monkeypatch.setattr(
         original.golden,
         'check',
@@ -111,7 +113,7 @@ def test_curves_are_drawn_where_their_images_are_given(
     curves = {'resnext': {'args': {'C': 2, 'd': 2}, 'rate': 0.1, 'losses': [2.3] * 2}}
     (tmp_path / 'curve.json').write_text(json.dumps(curves))
     monkeypatch.setattr(original.golden, 'check', lambda case, model: {})
-    monkeypatch.setattr(original, '_IMAGES', 4)
+    monkeypatch.setattr(original, '_BATCH', 4)
     assert (
         commands.main(
             [
@@ -133,15 +135,61 @@ def test_curves_are_drawn_where_their_images_are_given(
     assert (tmp_path / 'learning-curves.png').exists()
 
 
+CURVE = '{"args": {"C": 2}, "rate": 0.1, "losses": [1, 2]}'
+
+
 @pytest.mark.parametrize(
-    'content',
-    ['', '[]', '{"resnext": {}}', '{"resnext": {"args": {"x": 1}}}', '{"other": {"args": {}}}'],
+    'content, words',
+    [
+        ('', 'damaged or no JSON'),
+        ('[]', 'expected an object'),
+        ('{"resnext": {}}', "has no 'args'"),
+        ('{"resnext": {"args": {"C": 2}, "rate": 0.1}}', "has no 'losses'"),
+        (f'{{"resnext": {CURVE.replace("0.1", "NaN")}}}', 'expected a number'),
+        (f'{{"resnext": {CURVE.replace("0.1", "1e400")}}}', 'expected a number'),
+        (f'{{"resnext": {CURVE.replace("1, 2", "null")}}}', 'expected a number'),
+        (f'{{"resnext": {CURVE.replace("1, 2", "")}}}', 'no losses'),
+        (f'{{"resnext": {CURVE.replace("2}", "[2]}")}}}', 'expected a number or text'),
+        (f'{{"resnext": {CURVE.replace("C", "x")}}}', 'no option x'),
+        (f'{{"other": {CURVE}}}', 'no model'),
+    ],
 )
-def test_files_that_hold_no_curves_are_told_in_one_line(tmp_path, content):
+def test_files_that_hold_no_curves_are_told_in_one_line(tmp_path, content, words):
     (tmp_path / 'curve.json').write_text(content)
-    with pytest.raises(UserError, match='holds no learning curves') as caught:
+    with pytest.raises(UserError, match=words) as caught:
         original.read_curves(tmp_path / 'curve.json')
-    assert '\n' not in str(caught.value)
+    assert '\n' not in str(caught.value) and 'curve.json' in str(caught.value)
+
+
+def test_curves_that_need_more_images_than_there_are_are_refused(tmp_path, monkeypatch):
+    (tmp_path / 'curve.json').write_text(f'{{"resnext": {CURVE}}}')
+    monkeypatch.setattr(original.cifar10, 'read', lambda path: shapes.read(15, 2))
+    with pytest.raises(UserError, match='15 training images: the curves need 128'):
+        original.add_curves(Page('a'), tmp_path / 'curve.json', 'somewhere', None)
+
+
+@pytest.mark.parametrize(
+    'name, content',
+    [
+        ('arguments.json', b'{"model": "nin", "options": {}}'),
+        ('nin.json', b'[]'),
+        ('nin.json', b'{}'),
+        ('nin.json', b'{'),
+        ('nin.json', b'{"args": {}}'),  # and no rates.csv
+        ('nin.npz', b'PK'),
+        ('nin.npz', b''),
+        ('rates.csv', b'a,b\n1,2'),
+        ('rates.csv', b'name,optimizer_rate_for_the_three_updates\nnin,fast'),
+    ],
+)
+def test_other_files_than_golden_ones_are_told_in_one_line(tmp_path, capsys, name, content):
+    if not name.endswith('.json'):
+        for file in ('nin.json', 'nin.npz', 'rates.csv'):
+            shutil.copy(golden.FOLDER / file, tmp_path)
+    (tmp_path / name).write_bytes(content)
+    assert commands.main(['compare', '--original', '--golden', str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert message.count('\n') == 1 and str(tmp_path) in message
 
 
 def test_no_golden_files_are_told_in_one_line(tmp_path, capsys):
