@@ -1,4 +1,4 @@
-"""What is installed, and with what. How to install: docs/install.md; the tools' settings: pyproject.toml."""
+"""What is installed, and with what; docs/install.md says how, pyproject.toml has the tools' settings."""
 
 import pathlib
 import runpy

@@ -36,9 +36,10 @@ def must_exist(gpu):
     if gpu >= count:
         raise UserError(f'-g {gpu}: there are {count} GPUs, numbered from 0')
     if not cuda.available:
+        reason = str(cuda._resolution_error).splitlines()[0]
         raise UserError(
-            f'-g {gpu}: CuPy lacks a library of CUDA ({str(cuda._resolution_error).splitlines()[0]}); python -m chainer_zoo doctor '
-            'says what helps'
+            f'-g {gpu}: CuPy lacks a library of CUDA ({reason}); python -m chainer_zoo doctor says '
+            'what helps'
         )
 
 
@@ -67,7 +68,7 @@ def find(gpu):
 
 
 def prepare_gpu():
-    """Let cuDNN try its ways to compute a convolution, and take the fastest.
+    """Let cuDNN try its algorithms for a convolution, and take the fastest.
 
     It tries them once for each shape. They sum in different orders, so two runs may differ in the
     last digits; the noise does not.

@@ -220,7 +220,7 @@ DISTRIBUTION, NAME = 'onednn-cpu-gomp', 'libdnnl.so.3'
 
 
 def _candidates() -> Iterator[str]:
-    """Yield where the library may lie: in its package, beside this Python, where the system looks."""
+    """Yield where the library may lie: its package, beside this Python, where the system looks."""
     yield from c_library.installed(DISTRIBUTION, NAME)
     for prefix in dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix)):
         path = os.path.join(prefix, 'lib', NAME)
