@@ -1,4 +1,4 @@
-"""What is installed, and with what; docs/install.md says how, pyproject.toml has the tools' settings."""
+"""What is installed, and with what (how: docs/install.md; settings of tools: pyproject.toml)."""
 
 import pathlib
 import runpy
