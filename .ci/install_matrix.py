@@ -227,7 +227,7 @@ def attempt(way: Way, python: str, folder: pathlib.Path) -> tuple[str, str]:
         if way.tools:
             wanted = ' '.join(f"'{tool}'" for tool in way.tools)
             run(f'python -m pip install -q --upgrade {wanted}', folder, env)
-        tool = run(way.version, project, env).split(' from ')[0].splitlines()[0].strip()
+        tool = run(way.version, project, env).splitlines()[0].split(' (')[0].split(' from ')[0]
         run(way.line.replace('git+URL', f'git+file://{project}'), project, env)
         if way.use.startswith('uv run'):
             use, where = way.use.replace('uv run', f'uv run --project {project}'), empty
