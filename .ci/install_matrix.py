@@ -255,9 +255,9 @@ def write(rows: list[tuple[str, str, str, str]]) -> None:
     kept = {}
     for line in table.splitlines()[3:]:
         way, version, tool, result = (cell.strip() for cell in line.strip('|').split(' | '))
-        kept[way, version] = way, version, tool, result
-    for row in rows:
-        kept[row[0], row[1]] = row
+        kept[way, version, tool.split('.')[0]] = way, version, tool, result
+    for way, version, tool, result in rows:
+        kept[way, version, tool.split('.')[0]] = way, version, tool, result
     order = [f'`{way.line}`' for way in WAYS.values()]
     lines = [
         '| ' + ' | '.join(row) + ' |'
