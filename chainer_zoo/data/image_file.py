@@ -64,8 +64,10 @@ def read_square(path: str | os.PathLike[str]) -> np.ndarray:
             raise
         except Image.UnidentifiedImageError as e:
             raise UserError(f'{path} is no image that Pillow can read (JPEG, PNG, ...)') from e
-        except (Image.DecompressionBombError, MemoryError) as e:
+        except Image.DecompressionBombError as e:
             raise _too_large(path) from e
+        except MemoryError as e:
+            raise UserError(f'{path} takes more memory than there is') from e
         except Exception as e:  # a damaged file leads Pillow's decoders to errors of any class
             words = str(e).strip() or type(e).__name__
             raise UserError(f'{path} is damaged: {words.splitlines()[0]}') from e

@@ -333,7 +333,7 @@ def test_too_little_memory_is_one_line(pixels, tmp_path, monkeypatch):
 
     path = save(tmp_path / 'a.png', pixels)
     monkeypatch.setattr(ImageFile.ImageFile, 'load', fail)
-    with pytest.raises(UserError, match='a.png is too large'):
+    with pytest.raises(UserError, match='a.png takes more memory than there is'):
         read_square(path)
 
 
