@@ -248,7 +248,9 @@ def test_a_short_message_is_shown_whole(length):
 
 
 @pytest.mark.parametrize(
-    'text', ['x' * 2001, 'x' * 10**6, '\n' * 1500, 'start' + '\0' * 9999 + 'end']
+    'text',
+    ['x' * 2001, 'x' * 10**6, '\n' * 1500, 'start' + '\0' * 9999 + 'end'],
+    ids=['a little long', 'long', 'line breaks', 'null characters'],
 )
 def test_the_middle_of_a_long_message_is_left_out(text):
     shown = files.one_line(text)

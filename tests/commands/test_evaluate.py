@@ -192,7 +192,7 @@ def test_images_that_the_memory_cannot_hold_are_refused(saved, sizes, images, mo
 @pytest.mark.parametrize(
     'flag', ['-b', '--batch', '-teb', '--test_batch_divide', '--limit_test', '--per_class', '-g']
 )
-@pytest.mark.parametrize('value', ['-2', str(10**9 + 1), str(10**30), '9' * 5000, '1e3', 'inf', ''])
+@pytest.mark.parametrize('value', ['-2', str(10**9 + 1), str(10**30), '9' * 50, '1e3', 'inf', ''])
 def test_numbers_have_bounds_that_the_message_names(saved, flag, value, capsys):
     with pytest.raises(SystemExit) as caught:
         commands.main([*saved, f'{flag}={value}'])

@@ -157,3 +157,57 @@ def test_a_flag_of_another_model_is_refused(name, capsys):
         parse(name, ['-initC', '16'])
     assert caught.value.code == 2
     assert '-initC' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('digits', [1, 19, 400, 4300, 5000, 100_000])
+def test_a_number_of_any_length_is_refused_in_one_short_line(digits, capsys):
+    for flag in ('--batch', '--epoch', '--seed', '-d', '--n_class', '--keep', '-lr', '--minutes'):
+        with pytest.raises(SystemExit):
+            parse('resnext', [flag, '-' + digits * '9'])
+        said = capsys.readouterr().err
+        assert 'must be a' in said and said.count('\n') == 1 and len(said) < 300
+
+
+BOUNDS = {
+    '-b': (1, 10**6),
+    '-e': (1, 10**5),
+    '-s': (1, 10**5),
+    '-trb': (1, 10**6),
+    '-teb': (1, 10**6),
+    '--seed': (0, 2**32 - 3),
+    '--iterations': (1, 10**9),
+    '--limit_train': (1, 10**9),
+    '--limit_test': (1, 10**9),
+    '--keep': (1, 10**9),
+    '--snapshot_every': (0, 10**9),
+    '-g': (-1, 255),
+}
+
+
+@pytest.mark.parametrize('flag', BOUNDS)
+def test_whole_numbers_have_bounds_that_the_message_names(flag, capsys):
+    least, most = BOUNDS[flag]
+    for value in (least, most):
+        parse('resnext', [flag, str(value)])
+    for value in (least - 1, most + 1, 10**30, -(10**30), 1.5, '', 'x', 'nan', '1e3', '0x10'):
+        with pytest.raises(SystemExit) as caught:
+            parse('resnext', [f'{flag}={value}'])
+        assert caught.value.code == 2
+        assert f'at least {least} and at most {most:,}, not' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('flag, most', [('-lr', '1e+30'), ('--minutes', '1e+07')])
+@pytest.mark.parametrize('value', ['0', '-1', 'nan', 'inf', '-inf', '1e31', '1e400', '', 'x'])
+def test_other_numbers_have_bounds_that_the_message_names(flag, most, value, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse('resnext', [f'{flag}={value}'])
+    assert caught.value.code == 2
+    assert f'larger than 0 and at most {most}, not' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('flag', ['--out', '-p', '-m', '-l', '--data'])
+def test_an_empty_path_is_refused(flag, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse('resnext', [flag, ''])
+    assert caught.value.code == 2
+    assert 'must not be empty' in capsys.readouterr().err

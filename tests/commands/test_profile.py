@@ -61,7 +61,7 @@ def test_what_runs_inside_onednn_is_found_and_no_more_than_the_step():
         'convolution forward',
         'convolution backward data',
         'convolution backward weights',
-        'batch normalization backward',
+        'batch normalization, moments',
     } <= set(kinds)
     assert min(kinds.values()) > 0 and sum(kinds.values()) < seconds
     with engines.CPU.using(False):
@@ -146,7 +146,7 @@ def test_a_batch_that_the_memory_cannot_hold_is_refused(cpu, free, status, monke
 
 @pytest.mark.parametrize('flag', ['-b', '--batch', '--steps'])
 @pytest.mark.parametrize(
-    'value', ['0', '-1', '1000001', str(10**30), '9' * 5000, '1e3', 'nan', '', 'x', str(2**63)]
+    'value', ['0', '-1', '1000001', str(10**30), '9' * 50, '1e3', 'nan', '', 'x', str(2**63)]
 )
 def test_numbers_have_bounds_that_the_message_names(flag, value, capsys):
     with pytest.raises(SystemExit) as caught:
