@@ -1,112 +1,105 @@
 """The table of all models, one line each."""
 
-import collections
+from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from chainer_zoo.catalog import Entry
 from chainer_zoo.report import summary
 from chainer_zoo.report import table
 
-Row = collections.namedtuple('Row', 'entry weights multiply_adds size')
-Row.__doc__ = """A model with the article's options.
 
-``weights`` and ``multiply_adds`` are counted in the model itself, as
-:class:`~chainer_zoo.report.summary.Summary` says, ``size`` is the side of its images."""
+class Row(NamedTuple):
+    """A model with the article's options.
+
+    Attributes:
+        entry: its row in the catalog.
+        weights: counted in the model itself, as :class:`~chainer_zoo.report.summary.Summary` says.
+        multiply_adds: likewise.
+        size: the side of its images in pixels.
+    """
+
+    entry: Entry
+    weights: int
+    multiply_adds: int
+    size: int
 
 
-def count(entry):
+def count(entry: Entry) -> Row:
     """Return the :class:`Row` of a model."""
     options = entry.complete({})
     found = summary.summarize(summary.build(entry, options), summary.image_size(entry, options))
     return Row(entry, found.weights, found.multiply_adds, found.size)
 
 
-def _accuracy(value, note):
+def _accuracy(value: float | None, note: str) -> str:
     if value is None:
         return ''
     return f'{value:g}' + (f' ({note})' if note else '')
 
 
-def render(rows, style):
+def render(rows: Iterable[Row], style: str) -> str:
     """Return the table.
 
     Weights are the code's count and, beside it, what the article prints, in millions; accuracies
     are on CIFAR-10, in percent.
 
     Args:
-        rows (iterable of Row): the lines.
-        style (str): ``text``, ``csv`` or ``markdown``.
+        rows: the lines.
+        style: ``text``, ``csv`` or ``markdown``.
     """
     if style == 'csv':
-        return table.render(
-            [
-                'model',
-                'paper',
-                'arxiv',
-                'year',
-                'weights',
-                'article_millions',
-                'multiply_adds',
-                'image_size',
-                'paper_accuracy',
-                'paper_note',
-                'article_accuracy',
-                'article_note',
-                'status',
-                'note',
-            ],
-            [
-                [
-                    '' if value is None else value
-                    for value in (
-                        e.name,
-                        e.paper,
-                        e.arxiv,
-                        e.year,
-                        row.weights,
-                        e.article_millions,
-                        row.multiply_adds,
-                        row.size,
-                        e.paper_accuracy,
-                        e.paper_note,
-                        e.article_accuracy,
-                        e.article_note,
-                        e.status,
-                        e.note,
-                    )
-                ]
-                for row in rows
-                for e in (row.entry,)
-            ],
-            style,
-        )
-    paper = '[{}](https://arxiv.org/abs/{})' if style == 'markdown' else '{}'
-    model = '`{}`' if style == 'markdown' else '{}'
+        columns = [_csv_columns(row) for row in rows]
+        header = list(columns[0]) if columns else []
+        cells = [['' if value is None else value for value in c.values()] for c in columns]
+        return table.render(header, cells, style)
+    columns = [_columns(row, style) for row in rows]
+    header = list(columns[0]) if columns else []
     return table.render(
-        [
-            'model',
-            'year',
-            'weights',
-            'article says',
-            'multiply-adds',
-            'pixels',
-            'paper %',
-            'article %',
-            'paper',
-        ],
-        [
-            [
-                model.format(e.name),
-                e.year,
-                f'{row.weights:,}',
-                '' if e.article_millions is None else f'{e.article_millions:g} M',
-                summary.with_unit(row.multiply_adds),
-                row.size,
-                _accuracy(e.paper_accuracy, e.paper_note),
-                _accuracy(e.article_accuracy, e.article_note),
-                paper.format(e.paper, e.arxiv),
-            ]
-            for row in rows
-            for e in (row.entry,)
-        ],
+        header,
+        [list(c.values()) for c in columns],
         style,
         ('year', 'weights', 'article says', 'multiply-adds', 'pixels'),
     )
+
+
+def _csv_columns(row: Row) -> dict[str, object]:
+    """Return the cells of a line by column, exact."""
+    entry = row.entry
+    return {
+        'model': entry.name,
+        'paper': entry.paper,
+        'arxiv': entry.arxiv,
+        'year': entry.year,
+        'weights': row.weights,
+        'article_millions': entry.article_millions,
+        'multiply_adds': row.multiply_adds,
+        'image_size': row.size,
+        'paper_accuracy': entry.paper_accuracy,
+        'paper_note': entry.paper_note,
+        'article_accuracy': entry.article_accuracy,
+        'article_note': entry.article_note,
+        'status': entry.status,
+        'note': entry.note,
+    }
+
+
+def _columns(row: Row, style: str) -> dict[str, object]:
+    """Return the cells of a line by column, for people."""
+    entry = row.entry
+    markdown = style == 'markdown'
+    millions = entry.article_millions
+    return {
+        'model': f'`{entry.name}`' if markdown else entry.name,
+        'year': entry.year,
+        'weights': f'{row.weights:,}',
+        'article says': '' if millions is None else f'{millions:g} M',
+        'multiply-adds': summary.with_unit(row.multiply_adds),
+        'pixels': row.size,
+        'paper %': _accuracy(entry.paper_accuracy, entry.paper_note),
+        'article %': _accuracy(entry.article_accuracy, entry.article_note),
+        'paper': f'[{entry.paper}](https://arxiv.org/abs/{entry.arxiv})'
+        if markdown
+        else entry.paper,
+    }

@@ -1,26 +1,56 @@
 """Where the time of a training step goes."""
 
+from __future__ import annotations
+
 import collections
 import time
+from typing import Any
+from typing import Callable
+from typing import NamedTuple
 
 import chainer
 import chainer.functions as F
 import numpy as np
+from chainer.backends import cuda
 
 from chainer_zoo.engines import listeners
 from chainer_zoo.engines.cpu import memory
 from chainer_zoo.engines.cpu import primitive
 from chainer_zoo.report import table
 
-Row = collections.namedtuple('Row', 'function where calls seconds')
-Row.__doc__ = """Calls of one function in a training step, and their seconds (exclusive)."""
 
-Profile = collections.namedtuple('Profile', 'rows forward backward update copies')
-Profile.__doc__ = """What :func:`profile` finds, for one step.
+class Row(NamedTuple):
+    """Calls of one function in a training step.
 
-``rows`` are :class:`Row`, the longest first; ``forward``, ``backward`` and ``update`` are the
-seconds of the parts, what lies between functions included; ``copies`` maps a reason to the number
-and bytes of arrays that the CPU engine had to bring into another layout."""
+    Attributes:
+        function: its name.
+        where: what computes it.
+        calls: how many there are.
+        seconds: how long they take, without the functions that they call.
+    """
+
+    function: str
+    where: str
+    calls: float
+    seconds: float
+
+
+class Profile(NamedTuple):
+    """What :func:`profile` finds, for one step.
+
+    Attributes:
+        rows: the functions, the longest first.
+        forward: seconds of the forward pass, with the time between functions.
+        backward: likewise.
+        update: likewise.
+        copies: number and bytes of arrays that the CPU engine copied to another layout, by reason.
+    """
+
+    rows: list[Row]
+    forward: float
+    backward: float
+    update: float
+    copies: dict[str, tuple[float, float]]
 
 
 class _Times(chainer.FunctionHook, listeners.Listener):
@@ -29,30 +59,30 @@ class _Times(chainer.FunctionHook, listeners.Listener):
     The stages of a sequence count as functions.
 
     Args:
-        on_gpu (bool): whether to wait for the GPU before the clock is read.
+        on_gpu: whether to wait for the GPU before the clock is read.
     """
 
     name = 'chainer_zoo profile'
 
-    def __init__(self, on_gpu):
+    def __init__(self, on_gpu: bool) -> None:
         self._on_gpu = on_gpu
-        self._started = []
-        self._places = {}
-        self.calls = collections.Counter()
-        self.seconds = collections.Counter()
+        self._started: list[list[float]] = []  # start of each open function, seconds in inner ones
+        self._places: dict[int, str] = {}
+        self.calls: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.seconds: dict[tuple[str, str], float] = collections.defaultdict(float)
 
-    def now(self):
+    def now(self) -> float:
         if self._on_gpu:
-            chainer.cuda.Stream.null.synchronize()
+            cuda.Stream.null.synchronize()
         return time.perf_counter()
 
-    def node(self, node, taken):
+    def node(self, node: Any, taken: bool) -> None:
         self._places[id(node)] = 'oneDNN' if taken else 'Chainer'
 
-    def begin(self):
+    def begin(self) -> None:
         self._started.append([self.now(), 0.0])
 
-    def end(self, name, place='oneDNN'):
+    def end(self, name: str, place: str = 'oneDNN') -> None:
         start, inside = self._started.pop()
         seconds = self.now() - start
         if self._started:
@@ -60,32 +90,34 @@ class _Times(chainer.FunctionHook, listeners.Listener):
         self.calls[name, place] += 1
         self.seconds[name, place] += seconds - inside
 
-    def _before(self, node, _):
-        self._places.pop(id(node), None)  # of a node that is gone, whose number this one got
+    def _before(self, node: Any, _: Any) -> None:
+        self._places.pop(id(node), None)  # of a freed node that had the same id
         self.begin()
 
-    def _after(self, node, _):
+    def _after(self, node: Any, _: Any) -> None:
         self.end(
             type(node).__name__, self._places.pop(id(node), 'CuPy' if self._on_gpu else 'Chainer')
         )
 
-    # Gradients are nodes of their own, whose forward is heard of here.
+    # gradients are nodes of their own, so their forward passes are counted too
     forward_preprocess = _before
     forward_postprocess = _after
 
 
-def profile(model, optimizer, x, t, steps=3):
+def profile(
+    model: chainer.Chain, optimizer: chainer.Optimizer, x: Any, t: Any, steps: int = 3
+) -> Profile:
     """Time training steps.
 
     Args:
-        model (chainer.Chain): the model, on the device of ``x``.
-        optimizer (chainer.Optimizer): set up for it; it updates the model.
-        x (:ref:`ndarray`): float32 images (B, 3, H, W).
-        t (:ref:`ndarray`): int32 classes (B,).
-        steps (int): how many are averaged, after one that compiles and fills caches.
+        model: the model, on the device of ``x``.
+        optimizer: set up for it; it updates the model.
+        x: float32 images (B, 3, H, W).
+        t: int32 classes (B,).
+        steps: how many are averaged, after one that compiles and fills caches.
 
     Returns:
-        Profile: for one step.
+        For one step.
     """
     times = _Times(chainer.backend.get_array_module(x) is not np)
     parts = np.zeros(3)
@@ -108,10 +140,14 @@ def profile(model, optimizer, x, t, steps=3):
         why: (count / float(steps), memory.copied_bytes[why] / float(steps))
         for why, count in memory.copies.most_common()
     }
-    return Profile(rows, *(parts / steps).tolist() + [copies])
+    forward, backward, update = (parts / steps).tolist()
+    return Profile(rows, forward, backward, update, copies)
 
 
-def step(model, optimizer, x, t, now):
+def step(
+    model: chainer.Chain, optimizer: chainer.Optimizer, x: Any, t: Any, now: Callable[[], float]
+) -> np.ndarray:
+    """Train once; return the seconds (3,) of forward pass, backward pass and update by ``now``."""
     start = now()
     y = model(x)
     loss = F.softmax_cross_entropy(y, t)
@@ -124,15 +160,15 @@ def step(model, optimizer, x, t, now):
     return np.diff([start, forward, backward, now()])
 
 
-def inside(function, steps=3):
-    """Find out how much of a step runs inside oneDNN, or in compiled loops around its products.
+def inside(function: Callable[[], None], steps: int = 3) -> tuple[float, collections.Counter]:
+    """Measure how much of a step runs inside oneDNN, or in compiled loops around its products.
 
     Args:
-        function (callable): what is timed; it has run before.
-        steps (int): how many to time. The one in the middle counts, whatever else delays others.
+        function: what is timed; it has run before.
+        steps: how many to time. The median is taken, since other programs may delay some.
 
     Returns:
-        tuple: seconds of a step; collections.Counter, seconds there by kind of primitive.
+        Seconds of a step, and seconds inside by kind of primitive.
     """
     found = []
     for _ in range(steps):
@@ -143,13 +179,13 @@ def inside(function, steps=3):
     return sorted(found, key=lambda one: one[0])[steps // 2]
 
 
-def render(found, style, updated_by):
-    """Return a :class:`Profile` as a table, with what lies between functions and the update.
+def render(found: Profile, style: str, updated_by: str) -> str:
+    """Return a :class:`Profile` as a table, with the time between functions and the update.
 
     Args:
-        found (Profile): the profile.
-        style (str): ``text``, ``csv`` or ``markdown``.
-        updated_by (str): what computes the update.
+        found: the profile.
+        style: ``text``, ``csv`` or ``markdown``.
+        updated_by: what computes the update.
     """
     total = found.forward + found.backward + found.update
     header = ['function', 'computed by', 'calls', 'ms', 'share']
@@ -165,7 +201,7 @@ def render(found, style, updated_by):
     )
 
 
-def totals(found):
+def totals(found: Profile) -> str:
     """Return the milliseconds of a :class:`Profile` as text."""
     parts = found.forward, found.backward, found.update
     forward, backward, update = (f'{1e3 * seconds:.1f}' for seconds in parts)
@@ -174,7 +210,7 @@ def totals(found):
     )
 
 
-def render_copies(found):
+def render_copies(found: Profile) -> str:
     """Return lines on the arrays that the CPU engine copied into another layout."""
     return (
         '\n'.join(
@@ -186,18 +222,29 @@ def render_copies(found):
     )
 
 
-def render_inside(model, optimizer, x, t, steps, style):
+def render_inside(
+    model: chainer.Chain,
+    optimizer: chainer.Optimizer,
+    x: Any,
+    t: Any,
+    steps: int,
+    style: str,
+) -> str:
     """Measure what :func:`inside` finds in a training step and in an evaluation; return a table.
 
     Args:
-        model, optimizer, x, t, steps: see :func:`profile`.
-        style (str): ``text``, ``csv`` or ``markdown``.
+        model: see :func:`profile`, also for what follows.
+        optimizer: likewise.
+        x: likewise.
+        t: likewise.
+        steps: how many are timed.
+        style: ``text``, ``csv`` or ``markdown``.
     """
 
-    def train():
+    def train() -> None:
         step(model, optimizer, x, t, time.perf_counter)
 
-    def evaluate():
+    def evaluate() -> None:
         with chainer.using_config('train', False), chainer.no_backprop_mode():
             model(x)
 

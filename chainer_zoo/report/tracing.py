@@ -1,7 +1,12 @@
 """Networks computed in shapes only: what each function gives, without its arithmetic."""
 
-import collections
+from __future__ import annotations
+
 import functools
+from collections.abc import Sequence
+from typing import Any
+from typing import Callable
+from typing import NamedTuple
 
 import chainer
 import numpy as np
@@ -16,15 +21,28 @@ from chainer_zoo import engines
 from chainer_zoo.functions.depthwise_convolution import DepthwiseConvolution
 from chainer_zoo.functions.noise import no_noise
 
-Call = collections.namedtuple('Call', 'label arrays shape nbytes multiply_adds')
-Call.__doc__ = """One call of a function.
-
-``label`` is Chainer's name of the function, ``arrays`` what it took, ``shape`` that of its (first)
-result, ``nbytes`` the bytes of its results that are not views of what it took, ``multiply_adds``
-those of a convolution or linear layer, 0 of anything else."""
+Shape = tuple[int, ...]
 
 
-def _convolution(function, x, w, *bias):
+class Call(NamedTuple):
+    """One call of a function.
+
+    Attributes:
+        label: Chainer's name of the function.
+        arrays: its inputs.
+        shape: the shape of its (first) result.
+        nbytes: bytes of its results that are not views of its inputs.
+        multiply_adds: those of a convolution or linear layer; 0 of anything else.
+    """
+
+    label: str
+    arrays: tuple[np.ndarray, ...]
+    shape: Shape
+    nbytes: int
+    multiply_adds: int
+
+
+def _convolution(function: Any, x: np.ndarray, w: np.ndarray, *bias: np.ndarray) -> Shape:
     height, width = (
         get_conv_outsize(size, k, stride, pad, function.cover_all, dilate)
         for size, k, stride, pad, dilate in zip(
@@ -38,7 +56,7 @@ def _convolution(function, x, w, *bias):
     return x.shape[0], w.shape[0], height, width
 
 
-def _pooling(function, x):
+def _pooling(function: Any, x: np.ndarray) -> Shape:
     return x.shape[:2] + tuple(
         get_conv_outsize(size, k, stride, pad, function.cover_all)
         for size, k, stride, pad in zip(
@@ -50,8 +68,8 @@ def _pooling(function, x):
     )
 
 
-# The result's shape of the functions that take the time. All others are really computed, of zeros.
-_SHAPES = {
+# The result's shape, of the functions that take the time. All others are computed, from zeros.
+_SHAPES: dict[type, Callable[..., Shape]] = {
     Convolution2DFunction: _convolution,
     DepthwiseConvolution: lambda function, x, w: function.out_shape(x.shape, w.shape),
     LinearFunction: lambda function, x, w, *bias: (x.shape[0], w.shape[0]),
@@ -62,13 +80,13 @@ _SHAPES = {
 _WITH_PRODUCTS = Convolution2DFunction, DepthwiseConvolution, LinearFunction
 
 
-def _stand_in(shape, dtype):
+def _stand_in(shape: Shape, dtype: Any) -> np.ndarray:
     """Return an array without memory of its own: one zero, broadcast."""
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _values(array):
-    """Return what can be computed with: zeros for a stand-in."""
+def _values(array: np.ndarray) -> np.ndarray:
+    """Return an array with memory of its own: zeros for a stand-in."""
     return array if any(array.strides) else np.zeros(array.shape, array.dtype)
 
 
@@ -78,19 +96,21 @@ class ShapesOnly(chainer.FunctionHook):
     They have the right shape and dtype, and cost next to nothing.
 
     Attributes:
-        calls (list of Call): the functions called, in order.
+        calls: the functions called, in order.
     """
 
     name = 'ShapesOnly'
 
-    def __init__(self):
-        self.calls = []
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
 
-    def forward_preprocess(self, function, in_data):
+    def forward_preprocess(self, function: Any, in_data: tuple[np.ndarray, ...]) -> None:
         function.forward = functools.partial(self._forward, function)
 
-    def _forward(self, function, in_data):
+    def _forward(self, function: Any, in_data: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         kind = next((kind for kind in _SHAPES if isinstance(function, kind)), None)
+        outputs: tuple[np.ndarray, ...]
+        made: Sequence[np.ndarray]
         if kind is not None:
             outputs = (_stand_in(_SHAPES[kind](function, *in_data), in_data[0].dtype),)
             made = outputs
@@ -115,17 +135,17 @@ class ShapesOnly(chainer.FunctionHook):
         return outputs
 
 
-def trace(model, shape):
+def trace(model: chainer.Chain, shape: Shape) -> list[Call]:
     """Return the calls of one training pass with all noise off.
 
     A model's own loss is part of the pass, since it may have layers that only training has.
 
     Args:
-        model (chainer.Chain): may be unfilled (:func:`chainer_zoo.initializers.unfilled`).
-        shape (tuple of ints): of the images, (B, 3, H, W).
+        model: may be unfilled (:func:`chainer_zoo.initializers.unfilled`).
+        shape: of the images, (B, 3, H, W).
 
     Returns:
-        list of Call: every function that the model calls, in order.
+        Every function that the model calls, in order.
     """
     with (
         ShapesOnly() as hook,

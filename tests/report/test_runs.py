@@ -59,7 +59,7 @@ def test_a_log_of_the_original(original):
 
 def test_options_and_micro_batches_are_written_after_a_log(original):
     run = runs.read(f'{original}:C=2,d=4,divide=4')
-    assert run.options == {'n_class': 10, 'C': 2, 'd': 4, 'multiplier': 4}
+    assert run.options == run.entry.complete({'C': 2, 'd': 4})
     assert run.train_loss.tolist() == [2.0, 1.0] and not run.train_loss_divided
 
 
