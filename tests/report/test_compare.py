@@ -134,7 +134,9 @@ def test_weights_are_counted_in_the_models(read):
     dense, small = rows['densenet', 'dense'], rows['resnext', 'small <b>']
     assert dense['weights, ours'] == '1,001,616' and dense['weights, original (article)'] == '27 M'
     assert dense['multiply-adds, ours'] == '265 M' and dense['pixels'] == '32'
-    assert small['options'].startswith('C=2, d=4, multiplier=4') and small['weights, ours'] == '34,064'
+    assert (
+        small['options'].startswith('C=2, d=4, multiplier=4') and small['weights, ours'] == '34,064'
+    )
     assert small['parameters, ours'] == '36,158'
 
 
