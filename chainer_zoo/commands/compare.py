@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from chainer_zoo import catalog
 from chainer_zoo.commands import flags
 from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
+from chainer_zoo.files import open_regular
+from chainer_zoo.files import printable
 from chainer_zoo.report import comparison
 from chainer_zoo.report import original
 from chainer_zoo.report import runs as run_files
@@ -68,8 +71,7 @@ def run(args: argparse.Namespace) -> int:
     """Compare, print the tables, write the pages; return the exit status."""
     if not args.runs and not args.original:
         raise UserError('give folders of runs or log.json files, or --original')
-    for name in args.only or ():
-        catalog.entry(name)
+    _check(args)
     page = Page('chainer_zoo beside the original and the papers')
     found = run_files.read_all(args.runs)
     if found:
@@ -80,6 +82,16 @@ def run(args: argparse.Namespace) -> int:
         original.add_golden(page, args.golden, device, engine, args.only)
         original.add_curves(page, args.curves, args.data, device, args.only)
     print(page.text())
-    written = page.save(args.out, 'compare')
+    written = (printable(path) for path in page.save(args.out, 'compare'))
     print(f'\nwritten: {" and ".join(written)}')
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what would fail after minutes of computing."""
+    for name in args.only or ():
+        catalog.entry(name)
+    if args.curves is not None:
+        open_regular(args.curves).close()
+    if os.path.lexists(args.out) and not os.path.isdir(args.out):
+        raise UserError(f'cannot write into {args.out}: it is not a folder')

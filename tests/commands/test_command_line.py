@@ -232,3 +232,26 @@ def test_a_word_of_any_length_is_one_short_line(command, start, capsys):
     assert status([command, start + 100_000 * 'x']) == 2
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and len(said) < 2200
+
+
+@pytest.mark.parametrize(
+    'words, said',
+    [
+        (['--only', 'resnxt'], 'did you mean resnext'),
+        (['--only', 'nin', 'resnxt'], 'did you mean resnext'),
+        (['--curves', 'nowhere.json'], 'cannot read nowhere.json: No such file'),
+        (['--curves', '/dev/zero'], 'it is a device'),
+        (['--out', '/dev/null'], 'cannot write into /dev/null: it is not a folder'),
+        (['--out', ''], 'must not be empty'),
+        (['--golden', ''], 'must not be empty'),
+        (['-g', '256'], 'at most 255'),
+    ],
+)
+def test_compare_notices_what_is_wrong_before_it_computes(words, said, monkeypatch, capsys):
+    def compute(*args):
+        raise AssertionError('golden checks were computed')
+
+    monkeypatch.setattr('chainer_zoo.report.original.add_golden', compute)
+    assert status(['compare', '--original', *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count('\n') == 1
