@@ -1,6 +1,10 @@
 """Where to compute."""
 
+from __future__ import annotations
+
+import contextlib
 import warnings
+from collections.abc import Iterator
 
 import chainer
 from chainer.backends import cuda
@@ -11,11 +15,11 @@ from chainer_zoo.engines.gpu import library
 from chainer_zoo.errors import UserError
 
 
-def must_exist(gpu):
+def must_exist(gpu: int) -> None:
     """Check that there is a GPU of a number, without starting to use it.
 
     Args:
-        gpu (int): from 0 on.
+        gpu: from 0 on.
 
     Raises:
         UserError: there is no such GPU, or none that CuPy and Chainer can use.
@@ -43,19 +47,19 @@ def must_exist(gpu):
         )
 
 
-def memory(gpu):
+def memory(gpu: int) -> int:
     """Return a GPU's memory in bytes."""
     return cuda.cupy.cuda.runtime.getDeviceProperties(gpu)['totalGlobalMem']
 
 
-def find(gpu):
+def find(gpu: int) -> chainer.backend.Device:
     """Return the device of a number.
 
     Args:
-        gpu (int): -1 for the CPU, else the number of a GPU.
+        gpu: -1 for the CPU, else the number of a GPU.
 
     Returns:
-        chainer.backend.Device: made current.
+        made current.
 
     Raises:
         UserError: there is no such GPU.
@@ -67,7 +71,7 @@ def find(gpu):
     return device
 
 
-def prepare_gpu():
+def prepare_gpu() -> None:
     """Let cuDNN try its algorithms for a convolution, and take the fastest.
 
     It tries them once for each shape. They sum in different orders, so two runs may differ in the
@@ -81,15 +85,15 @@ def prepare_gpu():
         GPU.say_why_not()
 
 
-def choose_engine(cpu, gpu):
+def choose_engine(cpu: str, gpu: int) -> str:
     """Switch on what computes, and return its name.
 
     Args:
-        cpu (str): ``auto``, ``onednn`` or ``numpy``.
-        gpu (int): -1 for the CPU, else the number of a GPU.
+        cpu: ``auto``, ``onednn`` or ``numpy``.
+        gpu: -1 for the CPU, else the number of a GPU.
 
     Returns:
-        str: ``cupy``, ``onednn`` or ``numpy``.
+        ``cupy``, ``onednn`` or ``numpy``.
 
     Raises:
         UserError: oneDNN is asked for and does not load.
@@ -108,3 +112,21 @@ def choose_engine(cpu, gpu):
         raise UserError(f'--cpu onednn: {reason}')
     print(f"computing with Chainer's own CPU code: {reason}")
     return 'numpy'
+
+
+@contextlib.contextmanager
+def restored() -> Iterator[None]:
+    """Take back what :func:`find` and :func:`choose_engine` change, after a ``with`` block."""
+    engine_on = CPU.is_enabled()
+    autotune = chainer.config.autotune
+    device = cuda.cupy.cuda.Device() if cuda.available else None
+    workspace = cuda.get_max_workspace_size() if cuda.available else None
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        (CPU.enable if engine_on else CPU.disable)()
+        chainer.global_config.autotune = autotune
+        if device is not None:
+            device.use()
+            cuda.set_max_workspace_size(workspace)
