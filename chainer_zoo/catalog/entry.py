@@ -49,7 +49,8 @@ class Option:
 
     def allows(self, value: object) -> bool:
         """Return whether a value has the right type and makes sense."""
-        if not isinstance(value, self.type):
+        kinds = (int, float) if self.type is float else self.type
+        if not isinstance(value, kinds):
             return False
         if isinstance(value, bool) and self.type is not bool:  # Python counts True as 1
             return False

@@ -42,6 +42,8 @@ from chainer_zoo.models.xception import Xception
 _MOST_LAYERS = 10_000
 _MOST_CHANNELS = 100_000
 _LARGEST_FACTOR = 1_000
+_MOST_SAMPLES = 10_000
+_MOST_COLUMNS = 8  # the longest has 128 layers a block
 _MOST_PATHS = 256  # each a layer of its own
 
 
@@ -121,6 +123,27 @@ def _variant(meaning: str, *variants: str) -> Option:
     )
 
 
+def _switch(name: str, default: bool, help: str) -> Option:
+    """Return an option that is on or off."""
+    return Option(name, default, help, 'True or False', lambda value: True)
+
+
+def _share(name: str, default: float, help: str, one: bool = True) -> Option:
+    """Return an option that is a number from 0 to 1; ``one`` says which of the two is left out."""
+    if one:
+        return Option(
+            name, default, help, 'a number above 0 and at most 1', lambda value: 0 < value <= 1
+        )
+    return Option(
+        name, default, help, 'a number of at least 0 and below 1', lambda value: 0 <= value < 1
+    )
+
+
+_LAST_SURVIVAL = _share(
+    'last_survival',
+    0.5,
+    "survival probability that the blocks' line runs to; 1: no stochastic depth",
+)
 _K = _whole('k', 1, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k'))
 _SIZE = Option(
     'size',
@@ -182,6 +205,15 @@ _ROWS = (
         row='model A',
         model=VGGA,
         images='bigger',
+        options=(
+            Option(
+                'column',
+                'A',
+                'column of table 1 of the paper: A is VGG-11, E VGG-19',
+                "'A', 'B', 'D' or 'E'",
+                lambda column: column in ('A', 'B', 'D', 'E'),
+            ),
+        ),
         recipe=Recipe(
             lr=0.01,
             epochs=150,
@@ -195,7 +227,7 @@ _ROWS = (
         original='vgg',
         commit='6e4fc33',
         original_module='vgg_a',
-        file_stem=lambda n_class, **_: f'VGG_A_{n_class}',
+        file_stem=lambda n_class, column, **_: f'VGG_{column}_{n_class}',
         weights=128796352,
         article_millions=129,
         status='model A',
@@ -210,15 +242,7 @@ _ROWS = (
         row='GoogLeNet',
         model=GoogLeNet,
         images='bigger',
-        options=(
-            Option(
-                'auxiliary',
-                False,
-                "the paper's two auxiliary classifiers",
-                'True or False',
-                lambda value: True,
-            ),
-        ),
+        options=(_switch('auxiliary', False, "the paper's two auxiliary classifiers"),),
         recipe=Recipe(
             lr=0.0015,
             epochs=200,
@@ -467,13 +491,14 @@ _ROWS = (
         arxiv='1603.09382',
         row='ResNet110',
         model=StochasticDepth,
-        options=(_depth(110, 6, (2, 4)),),
+        options=(_depth(110, 6, (2, 4)), _LAST_SURVIVAL),
         recipe=Recipe(lr=0.1, epochs=500, drop_after=(250, 375), skip_dropped=True),
         original='stochastic_depth',
         commit='8c63cbb',
         original_module='stochastic_depth',
-        file_stem=lambda n_class, depth, **_: (
-            f'stochastic_depth_{n_class}_{_three(_blocks(depth))}_(16, 32, 64)_(1.0, 0.5)'
+        file_stem=lambda n_class, depth, last_survival, **_: (
+            f'stochastic_depth_{n_class}_{_three(_blocks(depth))}_(16, 32, 64)'
+            f'_(1.0, {float(last_survival)})'
         ),
         weights=1719856,
         article_millions=1.7,
@@ -491,13 +516,18 @@ _ROWS = (
         options=(
             _depth(32, 6, (2, 4)),
             _whole('k', 4, 'width: stages start with 16 k, 32 k and 64 k channels', ('-k', '--k')),
-            Option(
+            _share(
+                'first_theta', 0.0, 'where the line of thetas over the blocks starts', one=False
+            ),
+            _share(
+                'last_theta', 0.5, 'where it ends, which the last block misses by a step', one=False
+            ),
+            _switch(
                 'stochastic_inference',
                 True,
-                'average the softmax of 30 passes with the masks on at test',
-                'True or False',
-                lambda value: True,
+                'average the softmax of several passes with the masks on at test',
             ),
+            _whole('samples', 30, 'how many passes are averaged', at_most=_MOST_SAMPLES),
             _variant(
                 "the original's last state, or the blocks of two 3x3 convolutions of 94.35",
                 'original',
@@ -509,9 +539,10 @@ _ROWS = (
         original='swapout',
         commit='ff1b5c0',
         original_module='swapout',
-        file_stem=lambda n_class, k, depth, stochastic_inference, variant, **_: (
-            f'swapout_{n_class}_3_{_widths(k)}_{_three(_blocks(depth))}_(0.0, 0.5)_(0.0, 0.5)'
-            f'_{stochastic_inference}' + ('_4' if variant == 'original' else '')
+        file_stem=lambda n_class, k, depth, first_theta, last_theta, variant, **options: (
+            f'swapout_{n_class}_3_{_widths(k)}_{_three(_blocks(depth))}'
+            f'_{float(first_theta), float(last_theta)}_{float(first_theta), float(last_theta)}'
+            f'_{options["stochastic_inference"]}' + ('_4' if variant == 'original' else '')
         ),
         weights=7147200,
         article_millions=7.1,
@@ -529,6 +560,12 @@ _ROWS = (
         options=(
             _depth(28, 6, (2, 4)),
             _whole('k', 10, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k')),
+            _share(
+                'dropout_ratio',
+                0.0,
+                "of dropout between a block's convolutions; the paper takes 0.3",
+                one=False,
+            ),
             _variant(
                 "the original's last state, or the network with max pooling of 94.33",
                 'original',
@@ -558,6 +595,8 @@ _ROWS = (
         row='20 layers',
         model=FractalNet,
         options=(
+            _whole('columns', 3, 'columns of a block; 4 make 40 layers', at_most=_MOST_COLUMNS),
+            _whole('width', 64, 'channels of the first block', at_most=_MOST_CHANNELS),
             _variant(
                 "the original's last state, the last layer of the article's 93.77, or that of "
                 '93.32 and before',
@@ -590,6 +629,7 @@ _ROWS = (
         options=(
             _depth(1192, 6, (4,)),
             _K,
+            _LAST_SURVIVAL,
         ),
         recipe=Recipe(lr=0.1, epochs=164, drop_after=(81, 122), skip_dropped=True, alpha_lr=0.001),
         original='weighted_residual_net',
@@ -614,6 +654,7 @@ _ROWS = (
         options=(
             _depth(58, 6, (2, 4)),
             _whole('k', 4, 'width: stages have 16 k, 32 k and 64 k channels', ('-k', '--k')),
+            _LAST_SURVIVAL,
         ),
         recipe=Recipe(
             lr=0.1, epochs=500, micro_batches=8, drop_after=(250, 375), skip_dropped=True
@@ -621,8 +662,9 @@ _ROWS = (
         original='residual_networks_of_residual_networks',
         commit='417b3f5',
         original_module='resnet_of_resnet',
-        file_stem=lambda n_class, depth, k, **_: (
-            f'resnet_of_resnet_{n_class}_{_three(_blocks(depth))}_{_widths(k)}_(1.0, 0.5)'
+        file_stem=lambda n_class, depth, k, last_survival, **_: (
+            f'resnet_of_resnet_{n_class}_{_three(_blocks(depth))}_{_widths(k)}'
+            f'_(1.0, {float(last_survival)})'
         ),
         weights=13672640,
         article_millions=13.6,
@@ -646,6 +688,10 @@ _ROWS = (
                 'channels that each layer adds',
                 ('-growth_rate', '--growth_rate'),
                 _MOST_CHANNELS,
+            ),
+            _switch('bottleneck', False, '1x1 convolutions before the 3x3 ones (DenseNet-B)'),
+            _share(
+                'compression', 1.0, 'share of the channels that a transition keeps (DenseNet-C)'
             ),
         ),
         recipe=Recipe(lr=0.1, epochs=300, batch=64, drop_after=(150, 225)),
@@ -712,6 +758,7 @@ _ROWS = (
                 ('-initC', '--initC'),
                 _MOST_CHANNELS,
             ),
+            _switch('bottleneck', False, 'blocks of 1x1, 3x3 and 1x1 convolutions'),
         ),
         recipe=Recipe(lr=0.5, epochs=300, drop_after=(150, 225)),
         original='pyramidal_residual_networks',
@@ -824,6 +871,7 @@ _ROWS = (
                 ('-initC', '--initC'),
                 _MOST_CHANNELS,
             ),
+            _LAST_SURVIVAL,
         ),
         recipe=Recipe(
             lr=0.5,

@@ -189,8 +189,13 @@ class FractalBlock(chainer.Chain):
 class FractalNet(chainer.Chain):
     """The network of five blocks with three columns, 20 layers deep: section 4.2 of the paper.
 
+    With four columns and a width of 16 it is the one of 40 layers in the paper's table on ever
+    deeper networks (4.8 M weights).
+
     Args:
         n_class (int): number of classes.
+        columns (int): columns of a block; with C columns the network has 5 * 2**(C - 1) layers.
+        width (int): channels of the first block; the others have 2, 4, 8 and 8 times as many.
         variant (str): whose last layer: ``'original'``, BN, ReLU and a 1x1 convolution;
             ``'article'``, convolution, BN and ReLU, with which the article's 93.77 was measured;
             ``'2016-12-30'``, the same with the convolution padded by 1 (93.32 and before).
@@ -210,19 +215,22 @@ class FractalNet(chainer.Chain):
         From the original: starting weights are drawn in another order, so a seed gives others.
     """
 
-    COLUMNS = 3
-    WIDTHS = (64, 128, 256, 512, 512)
+    WIDTHS = (1, 2, 4, 8, 8)
     DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
-    def __init__(self, n_class: int = 10, variant: str = 'original') -> None:
+    def __init__(
+        self, n_class: int = 10, columns: int = 3, width: int = 64, variant: str = 'original'
+    ) -> None:
         super().__init__()
         channels = 3
         with self.init_scope():
-            for i, (width, ratio) in enumerate(zip(self.WIDTHS, self.DROPOUT), 1):
+            for i, (factor, ratio) in enumerate(zip(self.WIDTHS, self.DROPOUT), 1):
                 setattr(
-                    self, f'fractal_block{i}', FractalBlock(self.COLUMNS, channels, width, ratio)
+                    self,
+                    f'fractal_block{i}',
+                    FractalBlock(columns, channels, factor * width, ratio),
                 )
-                channels = width
+                channels = factor * width
             if variant == 'original':
                 self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)
             else:

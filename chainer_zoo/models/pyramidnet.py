@@ -14,19 +14,24 @@ from chainer_zoo.sequence import in_sequence
 from chainer_zoo.sequence import Skip
 
 
-def pyramid(depth: int, alpha: int, initial_channel: int) -> list[tuple[str, int, int, int]]:
+def pyramid(
+    depth: int, alpha: int, initial_channel: int, bottleneck: bool = False
+) -> list[tuple[str, int, int, int]]:
     """Return the shape of every block of a pyramidal network: equation (2) of the paper.
 
     Args:
-        depth (int): layers; int(depth / 6) blocks in each of three stages.
-        alpha (int): channels that all blocks add together.
+        depth (int): layers; int(depth / 6) blocks in each of three stages, of bottlenecks
+            int(depth / 9).
+        alpha (int): channels that all blocks add together; bottlenecks add four times as many.
         initial_channel (int): channels before the first block.
+        bottleneck (bool): whether the blocks are bottlenecks.
 
     Returns:
         list of tuple: (path, in_channels, out_channels, stride) of each block.
     """
-    n = depth // 6
+    n = depth // 9 if bottleneck else depth // 6
     widths = linear_schedule(initial_channel, initial_channel + alpha, 3 * n, start=1)
+    factor = PyramidBottleneck.EXPANSION if bottleneck else 1
     blocks = []
     channels = initial_channel
     for i, width in enumerate(widths):
@@ -35,11 +40,11 @@ def pyramid(depth: int, alpha: int, initial_channel: int) -> list[tuple[str, int
             (
                 f'res_block{stage}_{place}',
                 channels,
-                int(width),
+                factor * int(width),
                 2 if stage > 0 and place == 0 else 1,
             )
         )
-        channels = int(width)
+        channels = factor * int(width)
     return blocks
 
 
@@ -71,6 +76,38 @@ class PyramidBlock(chainer.Chain):
         )
 
 
+class PyramidBottleneck(chainer.Chain):
+    """BN, 1x1, BN, ReLU, 3x3, BN, ReLU, 1x1, BN, and a shortcut: the bottleneck of section 4.2.
+
+    Args:
+        in_channels (int): channels of the input.
+        out_channels (int): channels of the output; the two narrow layers have a fourth of them.
+        stride (int): of the 3x3 convolution and the shortcut.
+
+    Input: float (B, in_channels, H, W). Output: float (B, out_channels, H / stride, W / stride).
+    """
+
+    EXPANSION = 4
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        width = out_channels // self.EXPANSION
+        with self.init_scope():
+            self.bn1 = BatchNormalization(in_channels)
+            self.conv1 = Convolution2D(in_channels, width, 1, 1, 0)
+            self.bn2 = BatchNormalization(width)
+            self.conv2 = Convolution2D(width, width, 3, stride, 1)
+            self.bn3 = BatchNormalization(width)
+            self.conv3 = Convolution2D(width, out_channels, 1, 1, 0)
+            self.bn4 = BatchNormalization(out_channels)
+
+    def forward(self, x: Variable) -> Variable:
+        first = (self.bn1, self.conv1, self.bn2, F.relu)
+        skip = Skip(x, self.stride)
+        return in_sequence(x, *first, self.conv2, self.bn3, F.relu, self.conv3, self.bn4, skip)
+
+
 class PyramidNet(chainer.Chain):
     """The additive pyramidal network for CIFAR-10: section 3 and table 1 of the paper.
 
@@ -79,6 +116,7 @@ class PyramidNet(chainer.Chain):
         depth (int): number of layers; int(depth / 6) blocks in each of three stages.
         alpha (int): channels that all blocks add together.
         initial_channel (int): channels before the first block.
+        bottleneck (bool): blocks of 1x1, 3x3 and 1x1 convolutions; int(depth / 9) a stage.
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
@@ -93,15 +131,21 @@ class PyramidNet(chainer.Chain):
     """
 
     def __init__(
-        self, n_class: int = 10, depth: int = 110, alpha: int = 270, initial_channel: int = 16
+        self,
+        n_class: int = 10,
+        depth: int = 110,
+        alpha: int = 270,
+        initial_channel: int = 16,
+        bottleneck: bool = False,
     ) -> None:
         super().__init__()
-        blocks = pyramid(depth, alpha, initial_channel)
+        blocks = pyramid(depth, alpha, initial_channel, bottleneck)
+        block = PyramidBottleneck if bottleneck else PyramidBlock
         self.paths = [path for path, _, _, _ in blocks]
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, initial_channel, 3, 1, 1)
             for path, in_channels, out_channels, stride in blocks:
-                setattr(self, path, PyramidBlock(in_channels, out_channels, stride))
+                setattr(self, path, block(in_channels, out_channels, stride))
             self.linear = ConvBNReLU(out_channels, n_class, 1, 1, 0)
 
     def forward(self, x: Variable) -> Variable:

@@ -113,7 +113,7 @@ class UnusedBNConv(chainer.Chain):
 class PyramidNetSepDrop(chainer.Chain):
     """The network of depth 182 and alpha 150, PyramidSepDrop: section 3 of the paper.
 
-    The survival probability falls linearly from 1 before the first block to 0.5 at the last one.
+    The survival probability falls linearly from 1 before the first block to that of the last one.
     Whether old and added channels survive is drawn for each block and batch.
 
     Args:
@@ -121,6 +121,7 @@ class PyramidNetSepDrop(chainer.Chain):
         depth (int): number of layers; int(depth / 6) blocks in each of three stages.
         alpha (int): channels that all blocks add together; at least one for each block.
         initial_channel (int): channels before the first block.
+        last_survival (float): survival probability of the last block.
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
@@ -141,7 +142,12 @@ class PyramidNetSepDrop(chainer.Chain):
     """
 
     def __init__(
-        self, n_class: int = 10, depth: int = 182, alpha: int = 150, initial_channel: int = 16
+        self,
+        n_class: int = 10,
+        depth: int = 182,
+        alpha: int = 150,
+        initial_channel: int = 16,
+        last_survival: float = 0.5,
     ) -> None:
         super().__init__()
         blocks = pyramid(depth, alpha, initial_channel)
@@ -151,7 +157,7 @@ class PyramidNetSepDrop(chainer.Chain):
                 f'a channel for each block, not {alpha}'
             )
         self.paths = [path for path, _, _, _ in blocks]
-        survival = linear_schedule(1.0, 0.5, len(blocks), start=1)
+        survival = linear_schedule(1.0, last_survival, len(blocks), start=1)
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, initial_channel, 3, 1, 1)
             for (path, in_channels, out_channels, stride), p in zip(blocks, survival):

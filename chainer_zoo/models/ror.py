@@ -129,6 +129,8 @@ class RoR(chainer.Chain):
         n_class (int): number of classes.
         depth (int): number of layers; depth / 6 blocks a stage, rounded down.
         k (int): width; stages have 16 k, 32 k and 64 k channels.
+        last_survival (float): survival probability that the blocks' line runs to; 1 is
+            RoR without stochastic depth.
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class).
 
@@ -143,10 +145,12 @@ class RoR(chainer.Chain):
         It writes the projections' strides into its links during a pass; here they are arguments.
     """
 
-    def __init__(self, n_class: int = 10, depth: int = 58, k: int = 4) -> None:
+    def __init__(
+        self, n_class: int = 10, depth: int = 58, k: int = 4, last_survival: float = 0.5
+    ) -> None:
         super().__init__()
         blocks = depth // 6
-        p = linear_schedule(1.0, 0.5, 3 * blocks)
+        p = linear_schedule(1.0, last_survival, 3 * blocks)
         first = channels = 16 * k
         with self.init_scope():
             # as the original: BN and ReLU on the images themselves

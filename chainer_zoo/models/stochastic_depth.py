@@ -24,6 +24,7 @@ class StochasticDepth(chainer.Chain):
     Args:
         n_class (int): number of classes.
         depth (int): number of layers; depth / 6 blocks a stage, rounded down.
+        last_survival (float): survival probability that the blocks' line runs to.
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
@@ -38,10 +39,10 @@ class StochasticDepth(chainer.Chain):
         dropped; the original fails there (at depth 110 that practically never happens).
     """
 
-    def __init__(self, n_class: int = 10, depth: int = 110) -> None:
+    def __init__(self, n_class: int = 10, depth: int = 110, last_survival: float = 0.5) -> None:
         super().__init__()
         blocks = depth // 6
-        p = iter(linear_schedule(1.0, 0.5, 3 * blocks))
+        p = iter(linear_schedule(1.0, last_survival, 3 * blocks))
         channels = 16
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, channels, 3, 1, 1)

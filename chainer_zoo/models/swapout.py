@@ -81,14 +81,17 @@ class PlainSwapoutStage(BasicStage):
 class Swapout(chainer.Chain):
     """Swapout v2 (32) W x 4, Linear (0, 0.5): section 4 of the paper.
 
-    In test mode the masks stay on: the network is sampled 30 times with batch normalization in
+    In test mode the masks stay on: the network is sampled several times with batch normalization in
     test mode, and the result is the average of the softmaxes (section 3.1, stochastic inference).
 
     Args:
         n_class (int): number of classes.
         depth (int): number of layers; int(depth / 6) blocks in each of three stages.
         k (int): width: the stages' narrow layers have 16 k, 32 k and 64 k channels.
-        stochastic_inference (bool): in test mode, average 30 samples; else one pass without masks.
+        first_theta (float): where the line of thetas over the blocks starts.
+        last_theta (float): where it ends, which the last block misses by one step.
+        stochastic_inference (bool): in test mode, average samples; else one pass without masks.
+        samples (int): how many samples are averaged.
         variant (str): ``'original'``, bottlenecks; or ``'2016-11-24'``, blocks of two 3x3
             convolutions, with which 94.35 was measured (depth 62).
 
@@ -105,21 +108,23 @@ class Swapout(chainer.Chain):
         From the original: none. Its test loss too takes the averaged probabilities for logits.
     """
 
-    SAMPLES = 30
-
     def __init__(
         self,
         n_class: int = 10,
         depth: int = 32,
         k: int = 4,
+        first_theta: float = 0.0,
+        last_theta: float = 0.5,
         stochastic_inference: bool = True,
+        samples: int = 30,
         variant: str = 'original',
     ) -> None:
         super().__init__()
         self.stochastic_inference = stochastic_inference
+        self.samples = samples
         n = depth // 6
-        # as the original: theta starts with 0 and misses 0.5 by one step
-        thetas = linear_schedule(0.0, 0.5, 3 * n)
+        # as the original: theta misses its end by one step
+        thetas = linear_schedule(first_theta, last_theta, 3 * n)
         stage_class = SwapoutStage if variant == 'original' else PlainSwapoutStage
         with self.init_scope():
             self.conv1 = Convolution2D(3, 16 * k, 3, 1, 1)
@@ -141,9 +146,8 @@ class Swapout(chainer.Chain):
         if not self.gives_probabilities:
             return self.logits(x)
         # as the original: probabilities, though they are used as logits are
-        return (
-            sum(F.softmax(self.logits(x, sample=True)) for _ in range(self.SAMPLES)) / self.SAMPLES
-        )
+        n = self.samples
+        return sum(F.softmax(self.logits(x, sample=True)) for _ in range(n)) / n
 
     def logits(self, x: Variable, sample: bool = False) -> Variable:
         """Return the logits of one pass, float32 (B, n_class).

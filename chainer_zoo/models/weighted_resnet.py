@@ -75,6 +75,7 @@ class WeightedResNet(chainer.Chain):
         n_class (int): number of classes.
         depth (int): number of layers, 6 n + 4 with n blocks a stage.
         k (int): width; stages have 16 k, 32 k and 64 k channels.
+        last_survival (float): survival probability that the blocks' line runs to.
 
     Input: float32 images (B, 3, 32, 32). Output: float32 logits (B, n_class), at least 0.
 
@@ -89,10 +90,12 @@ class WeightedResNet(chainer.Chain):
         laid out as rows; here it is a product.
     """
 
-    def __init__(self, n_class: int = 10, depth: int = 1192, k: int = 1) -> None:
+    def __init__(
+        self, n_class: int = 10, depth: int = 1192, k: int = 1, last_survival: float = 0.5
+    ) -> None:
         super().__init__()
         blocks = (depth - 4) // 6
-        p = iter(linear_schedule(1.0, 0.5, 3 * blocks))
+        p = iter(linear_schedule(1.0, last_survival, 3 * blocks))
         channels = 16 * k
         with self.init_scope():
             self.conv1 = ConvBNReLU(3, channels, 3, 1, 1)

@@ -20,6 +20,8 @@ class WideResNet(chainer.Chain):
         n_class (int): number of classes.
         depth (int): number of layers; depth / 6 blocks a stage, rounded down.
         k (int): width; stages have 16 k, 32 k and 64 k channels.
+        dropout_ratio (float): of dropout before each block's second convolution (section 2.4 of
+            the paper, which takes 0.3 for CIFAR-10); 0 leaves it out.
         variant (str): ``'original'``; or ``'2016-10-28'``, with which 94.33 was measured: a 7x7
             convolution with stride 2 first, max pooling in place of the stages' strides and after
             the last stage, BN and ReLU after the last convolution.
@@ -32,12 +34,17 @@ class WideResNet(chainer.Chain):
     Differences:
         From the paper: where channels change the shortcut picks pixels and appends zero channels
         instead of a 1x1 projection; the classifier is a 1x1 convolution before the global
-        average (the same as a linear layer after it); no dropout; convolutions have biases.
+        average (the same as a linear layer after it); convolutions have biases.
         From the original: none.
     """
 
     def __init__(
-        self, n_class: int = 10, depth: int = 28, k: int = 10, variant: str = 'original'
+        self,
+        n_class: int = 10,
+        depth: int = 28,
+        k: int = 10,
+        dropout_ratio: float = 0.0,
+        variant: str = 'original',
     ) -> None:
         super().__init__()
         channels = 16
@@ -52,7 +59,7 @@ class WideResNet(chainer.Chain):
                 setattr(
                     self,
                     f'wide_res_block{stage}',
-                    BasicStage(channels, width, stride, depth // 6),
+                    BasicStage(channels, width, stride, depth // 6, dropout_ratio),
                 )
                 channels = width
             self.bn_relu_conv = BNReLUConv(channels, n_class, 1, 1, 0)

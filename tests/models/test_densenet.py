@@ -23,7 +23,7 @@ def test_each_layer_sees_all_maps_before_it():
 
 
 def test_transition_averages_after_its_convolution():
-    transition = make_quiet(densenet.Transition(1))
+    transition = make_quiet(densenet.Transition(1, 1))
     transition.bn_relu_conv.conv.W.array[...] = 2
     x = np.array([[[[1, -1, 4, 4], [2, 3, 4, 4]]]], np.float32)
     np.testing.assert_allclose(at_test(transition, x), [[[[2 * 6 / 4.0, 8]]]], rtol=1e-4)
