@@ -43,7 +43,9 @@ def render(rows: Iterable[Row], style: str) -> str:
     """Return the table.
 
     Weights are the code's count and, beside it, what the article prints, in millions; accuracies
-    are on CIFAR-10, in percent.
+    are on CIFAR-10, in percent, the article's that of the best epoch on the test images; its
+    verdict is what it says of that beside the paper; the top-5 error is the paper's on ImageNet, as
+    the article prints it.
 
     Args:
         rows: the lines.
@@ -81,6 +83,7 @@ def _csv_columns(row: Row) -> dict[str, object]:
         'article_accuracy': entry.article_accuracy,
         'article_note': entry.article_note,
         'status': entry.status,
+        'top5_error': entry.top5_error,
         'note': entry.note,
     }
 
@@ -99,6 +102,8 @@ def _columns(row: Row, style: str) -> dict[str, object]:
         'pixels': row.size,
         'paper %': _accuracy(entry.paper_accuracy, entry.paper_note),
         'article %': _accuracy(entry.article_accuracy, entry.article_note),
+        'its verdict': entry.status,
+        'top-5 error %': entry.top5_error or '',
         'paper': f'[{entry.paper}](https://arxiv.org/abs/{entry.arxiv})'
         if markdown
         else entry.paper,

@@ -47,6 +47,7 @@ def test_counts_are_the_catalogs_and_the_articles_stand_beside_them(rows):
         )
         assert found[name]['year'] == entry.date[:4]
         assert found[name]['note'] == entry.note
+        assert found[name]['top5_error'] == (entry.top5_error or '')
 
 
 # where the article's count is not the code's, to the digits that it prints
@@ -83,3 +84,21 @@ def test_styles(flag, start, rows, capsys, monkeypatch):
     monkeypatch.setattr(listing, 'count', {row.entry: row for row in rows}.__getitem__)
     assert commands.main(['list', *flag]) == 0
     assert capsys.readouterr().out.startswith(start)
+
+
+@pytest.mark.parametrize(
+    'name, verdict, top5',
+    [
+        ('squeezenet', 'matches paper', '17.5 (without BN; single)'),
+        ('fractalnet', 'below paper', '7.39 (FractalNet-34)'),
+        ('ror', 'not verified', None),
+        ('xception', 'not implemented', '5.5 (single)'),
+    ],
+)
+def test_the_articles_verdict_and_the_top5_error_are_shown(name, verdict, top5, rows):
+    [row] = [row for row in rows if row.entry.name == name]
+    assert (row.entry.status, row.entry.top5_error) == (verdict, top5)
+    for style in 'text', 'markdown':
+        text = listing.render([row], style)
+        assert verdict in text and (top5 is None or top5 in text)
+        assert 'its verdict' in text and 'top-5 error %' in text
