@@ -5,6 +5,7 @@ import pytest
 from analysable import at_test
 from analysable import make_identity
 
+from chainer_zoo import links
 from chainer_zoo.models import preresnet
 from chainer_zoo.models import resnet
 from chainer_zoo.models import wide_resnet
@@ -74,7 +75,7 @@ def test_preresnet_averages_after_its_classifier():
 
 
 def test_wide_resnet_stage_by_hand():
-    stage = make_identity(wide_resnet.WideResNetStage(1, 2, 1, 2))
+    stage = make_identity(links.BasicStage(1, 2, 1, 2))
     y = at_test(stage, X)
     # what is negative gets past both blocks, as no ReLU follows a sum
     np.testing.assert_allclose(y[0, 0], [[4, -1], [8, -2]], rtol=1e-4)
