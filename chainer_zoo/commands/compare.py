@@ -94,4 +94,4 @@ def _check(args: argparse.Namespace) -> None:
     if args.curves is not None:
         open_regular(args.curves).close()
     if os.path.lexists(args.out) and not os.path.isdir(args.out):
-        raise UserError(f'cannot write into {args.out}: it is not a folder')
+        raise UserError(f'cannot make the folder {args.out}: another file is there')

@@ -241,7 +241,7 @@ def test_a_word_of_any_length_is_one_short_line(command, start, capsys):
         (['--only', 'nin', 'resnxt'], 'did you mean resnext'),
         (['--curves', 'nowhere.json'], 'cannot read nowhere.json: No such file'),
         (['--curves', '/dev/zero'], 'it is a device'),
-        (['--out', '/dev/null'], 'cannot write into /dev/null: it is not a folder'),
+        (['--out', '/dev/null'], 'cannot make the folder /dev/null: another file is there'),
         (['--out', ''], 'must not be empty'),
         (['--golden', ''], 'must not be empty'),
         (['-g', '256'], 'at most 255'),
