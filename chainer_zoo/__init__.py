@@ -11,6 +11,17 @@ from chainer_zoo.catalog import build
 from chainer_zoo.catalog import entry
 from chainer_zoo.catalog import names
 from chainer_zoo.functions.noise import no_noise
+from chainer_zoo.training.run import train
 from chainer_zoo.version import __version__
 
-__all__ = ['__version__', 'build', 'compat', 'engines', 'entry', 'names', 'no_noise', 'starting']
+__all__ = [
+    '__version__',
+    'build',
+    'compat',
+    'engines',
+    'entry',
+    'names',
+    'no_noise',
+    'starting',
+    'train',
+]

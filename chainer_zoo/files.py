@@ -186,7 +186,9 @@ def make_folder(path: str | os.PathLike[str]) -> None:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
         if isinstance(e, OSError):
-            raise UserError(f'cannot make the folder {path}: {e.strerror or e}') from e
+            raise UserError(
+                f'cannot write into {path}: the folder cannot be made ({e.strerror or e})'
+            ) from e
         raise
 
 

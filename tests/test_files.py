@@ -223,7 +223,7 @@ def test_folders_are_made_all_or_none(tmp_path, path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(name, *args)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match='cannot make'):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UserError, match='cannot be made'):
         patch.setattr(os, 'mkdir', mkdir)
         files.make_folder(tmp_path / path)
     assert os.listdir(tmp_path) == ['a-file']

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Callable
 
-from chainer_zoo import engines
 from chainer_zoo import starting
 from chainer_zoo import terminal
 from chainer_zoo.commands.flags import Parser
+from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
 from chainer_zoo.files import one_line
 
@@ -45,7 +45,6 @@ def run(
     Raises:
         SystemExit: a wrong flag (status 2) or ``--help`` (status 0).
     """
-    engine_on = engines.CPU.is_enabled()
 
     def parse_and_run() -> int:
         with _any_text():
@@ -54,10 +53,8 @@ def run(
             add_arguments(parser, argv)
             return run(parser.parse_args(argv))
 
-    try:
+    with devices.restored():
         return guarded(parse_and_run, prog)
-    finally:
-        (engines.CPU.enable if engine_on else engines.CPU.disable)()
 
 
 def guarded(work: Callable[[], int], prog: str) -> int:

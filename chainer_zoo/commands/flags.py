@@ -12,15 +12,16 @@ from typing import NoReturn
 from chainer_zoo import catalog
 from chainer_zoo.catalog import Entry
 from chainer_zoo.files import one_line
-
-#: Upper bounds of numbers: far beyond use, and small enough to count to.
-MOST = 10**9  # images, updates, files
-LARGEST_BATCH = 10**6
-LAST_EPOCH = 10**5
-LARGEST_LR = 1e30
-LARGEST_SEED = 2**32 - 3  # a run has three generators, with this seed and the two after it
-LAST_GPU = 255
-LONGEST_RUN = 1e7  # minutes, which is 19 years
+from chainer_zoo.training.settings import CPU_ENGINES
+from chainer_zoo.training.settings import DATASETS
+from chainer_zoo.training.settings import DTYPES
+from chainer_zoo.training.settings import LARGEST_BATCH
+from chainer_zoo.training.settings import LARGEST_LR
+from chainer_zoo.training.settings import LARGEST_SEED
+from chainer_zoo.training.settings import LAST_EPOCH
+from chainer_zoo.training.settings import LAST_GPU
+from chainer_zoo.training.settings import LONGEST_RUN
+from chainer_zoo.training.settings import MOST
 
 _SHOWN = 40  # characters of a wrong value that a message repeats
 
@@ -227,7 +228,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         '--cpu',
-        choices=('auto', 'onednn', 'numpy'),
+        choices=CPU_ENGINES,
         default='auto',
         help="on a CPU: oneDNN's kernels or Chainer's own; auto takes oneDNN where it loads",
     )
@@ -238,7 +239,7 @@ def add_data(parser: argparse.ArgumentParser, train: bool = True) -> None:
     group = parser.add_argument_group('data')
     group.add_argument(
         '--dataset',
-        choices=('cifar10', 'shapes', 'auto'),
+        choices=DATASETS,
         default='cifar10',
         help='shapes is a small drawn set that is built in, without a network; '
         'auto takes it where no copy of cifar10 is found, and says so',
@@ -344,7 +345,7 @@ def add_training(parser: argparse.ArgumentParser, entry: Entry) -> None:
     )
     group.add_argument(
         '--dtype',
-        choices=('float32', 'mixed16'),
+        choices=DTYPES,
         default='float32',
         help='mixed16: float16 with float32 parameters and loss scaling',
     )

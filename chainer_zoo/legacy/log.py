@@ -29,11 +29,11 @@ _NAMES = {
     if entry.original_module
 }
 
-_MAX_CLASSES = 1000
+MAX_CLASSES = 1000  # there is a count for each pair of them and epoch
 _MAX_IMAGES = 10**9
 _MAX_LOSS = 1e50  # of all images; a larger one is no float32 any more
 
-_LABELS = records.list_of(records.scalar(200), _MAX_CLASSES)
+_LABELS = records.list_of(records.scalar(200), MAX_CLASSES)
 _COUNT = records.whole(0, _MAX_IMAGES)
 _NUMBER_OF_IMAGES = records.whole(1, _MAX_IMAGES)
 _LOSS = records.number(-_MAX_LOSS, _MAX_LOSS, finite=False)  # NaN where a run has diverged

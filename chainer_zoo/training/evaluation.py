@@ -1,57 +1,70 @@
-"""Testing a model: loss, accuracy and which class is taken for which."""
+"""Testing a model: loss, accuracy and which class is predicted for which."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
 
 import chainer
 import chainer.functions as F
 import numpy as np
+from chainer.backends import cuda
 
+from chainer_zoo.data.images import ImagePipeline
 from chainer_zoo.errors import UserError
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
     """What a model reaches on some images.
 
-    Args:
-        loss (float): softmax cross entropy (nats), the mean over the images.
-        confusion (numpy.ndarray): counts (n_class, n_class), int64: row the true class, column the
-            predicted one.
+    Attributes:
+        loss: softmax cross entropy (nats), the mean over the images.
+        confusion: counts (n_class, n_class), int64: row the true class, column the predicted one.
     """
 
-    def __init__(self, loss, confusion):
-        self.loss = loss
-        self.confusion = confusion
+    loss: float
+    confusion: np.ndarray
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Number of images."""
         return int(self.confusion.sum())
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> float:
         """Share of the images that are classified right, 0 to 1."""
         return float(self.confusion.trace()) / self.n
 
     @property
-    def per_class(self):
-        """List: the share of each class that is classified right, NaN for a class without images."""
+    def per_class(self) -> list[float]:
+        """The share of each class that is classified right, NaN for a class without images."""
         return [
             float(row[i]) / row.sum() if row.sum() else float('nan')
             for i, row in enumerate(self.confusion)
         ]
 
 
-def evaluate(model, x, y, images, batch, n_class):
+def evaluate(
+    model: chainer.Chain,
+    x: Any,
+    y: np.ndarray,
+    images: ImagePipeline,
+    batch: int,
+    n_class: int,
+) -> Evaluation:
     """Test a model, ``batch`` images at a time, which bounds the memory.
 
     Args:
-        model (chainer.Chain): gives logits (B, n_class); on any device.
-        x (numpy.ndarray): uint8 images (N, 3, H, W).
-        y (numpy.ndarray): their N labels, 0 to n_class - 1.
-        images (chainer_zoo.data.images.ImagePipeline): prepares a batch with ``test``.
-        batch (int): images at a time.
-        n_class (int): number of classes.
+        model: gives logits (B, n_class); on any device.
+        x: uint8 images (N, 3, H, W), of NumPy or CuPy.
+        y: their N labels, 0 to n_class - 1.
+        images: prepares a batch with ``test``.
+        batch: images at a time.
+        n_class: number of classes.
 
     Returns:
-        Evaluation: losses are summed in float64, so the size of the batches does not matter.
+        What it reaches. Losses are summed in float64, so the size of the batches does not matter.
 
     Raises:
         UserError: there are no images, or labels that the model has no class for.
@@ -73,6 +86,6 @@ def evaluate(model, x, y, images, batch, n_class):
                 logits, model.xp.asarray(truth, dtype=np.int32), reduce='no'
             ).array
             total += float(losses.sum(dtype=np.float64))
-            predicted = chainer.cuda.to_cpu(logits.array.argmax(axis=1))
+            predicted = cuda.to_cpu(logits.array.argmax(axis=1))
             np.add.at(confusion, (truth, predicted), 1)
     return Evaluation(total / len(x), confusion)

@@ -1,125 +1,83 @@
-"""What happens around the updates: rates, evaluation, files, progress, stopping."""
+"""What happens around the updates: learning rate, testing, files, snapshots.
 
-import contextlib
+Extensions with a state are found in snapshots by their class's name, so these names stay.
+"""
+
+from __future__ import annotations
+
 import json
+import math
 import os
-import signal
-import sys
-import threading
-import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 import chainer
 import numpy as np
-import tqdm
 from chainer import reporter
+from chainer import training
 from chainer.training import extension
+from chainer.training import extensions as chainer_extensions
 
+from chainer_zoo import records
+from chainer_zoo.catalog import Recipe
+from chainer_zoo.data.images import ImagePipeline
 from chainer_zoo.data.sampler import serialize_rng
+from chainer_zoo.errors import UserError
+from chainer_zoo.files import remove
 from chainer_zoo.files import write_whole
 from chainer_zoo.functions import noise
 from chainer_zoo.legacy import model_file
+from chainer_zoo.legacy.log import Log
 from chainer_zoo.training import plots
 from chainer_zoo.training import snapshots
 from chainer_zoo.training.evaluation import evaluate
+from chainer_zoo.training.evaluation import Evaluation
 from chainer_zoo.training.optimizer import set_lr
+from chainer_zoo.training.settings import LAST_EPOCH
+from chainer_zoo.training.settings import MOST
+from chainer_zoo.training.stopping import Stop
 from chainer_zoo.training.updater import epoch_of
 from chainer_zoo.training.updater import weights_must_be_finite
 
 #: The model that did best on the test images; choosing by them flatters it, hence the name.
 BEST_MODEL = 'best-on-test.model'
-
-
-class Stop:
-    """Says when training is over, and turns Ctrl-C into an orderly end after the current update.
-
-    Args:
-        epochs (int): the last epoch.
-        iterations (int): the last update, or None.
-        seconds (float): the run is cut short after so long, if not None.
-
-    Attributes:
-        asked: whether a signal asked to stop.
-        saved: whether that stop's snapshot is written.
-    """
-
-    def __init__(self, epochs, iterations=None, seconds=None):
-        self.epochs = epochs
-        self.iterations = iterations
-        self.seconds = seconds
-        self.asked = False
-        self.saved = False
-        self._cut = None
-
-    def __call__(self, trainer):
-        return (
-            self.saved
-            or trainer.updater.epoch >= self.epochs
-            or trainer.updater.iteration > 0
-            and self.cut_short(trainer)
-        )
-
-    def cut_short(self, trainer):
-        """Return whether this update is the last although its epoch is not over.
-
-        Whatever is asked several times after one update gets one answer, although time goes on.
-        """
-        iteration = trainer.updater.iteration
-        if self._cut is None or self._cut[0] != iteration:
-            self._cut = (
-                iteration,
-                (
-                    self.iterations is not None
-                    and iteration >= self.iterations
-                    or self.seconds is not None
-                    and trainer.elapsed_time >= self.seconds
-                ),
-            )
-        return self._cut[1]
-
-    def end_of_epoch(self, trainer):
-        """A trigger: fires when an epoch is over, and when the run is cut short."""
-        return trainer.updater.is_new_epoch or self.cut_short(trainer)
-
-    @contextlib.contextmanager
-    def listening(self):
-        """Take Ctrl-C and SIGTERM as the wish to stop; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # signals reach the main thread only
-            return
-        before = {
-            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _ask(self, number, frame):
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        print('\nstopping after this update; once more to stop at once', file=sys.stderr)
+_NUMBER = records.number(-MOST, float('inf'), finite=False)
+_LOG = records.list_of(records.dict_of(_NUMBER, 2000), LAST_EPOCH)
+#: What each record of Chainer's log has, beside the accuracy of each class.
+_EPOCH = records.fields(
+    {
+        'epoch': _NUMBER,
+        'iteration': _NUMBER,
+        'elapsed_time': _NUMBER,
+        'lr': _NUMBER,
+        'main/loss': _NUMBER,
+        'validation/main/loss': _NUMBER,
+        'validation/main/accuracy': _NUMBER,
+    }
+)
+_SAVED = records.list_of(records.text(300), MOST)
 
 
 class Rate(extension.Extension):
     """Sets the learning rate of the epoch to come.
 
     Args:
-        recipe (chainer_zoo.catalog.Recipe): has the rates.
-        lr (float): the rate to start from, if not the recipe's.
+        recipe: has the schedule.
+        lr: the learning rate to start from, if not the recipe's.
     """
 
     priority = 50
+    trigger = (1, 'epoch')
 
-    def __init__(self, recipe, lr=None):
+    def __init__(self, recipe: Recipe, lr: float | None = None) -> None:
         self.recipe = recipe
         self.lr = lr
 
-    def initialize(self, trainer):
+    def initialize(self, trainer: training.Trainer) -> None:
         self(trainer)
 
-    def __call__(self, trainer):
+    def __call__(self, trainer: training.Trainer) -> None:
         optimizer = trainer.updater.get_optimizer('main')
         set_lr(optimizer, self.recipe, trainer.updater.epoch + 1, self.lr)
 
@@ -130,137 +88,180 @@ class ReportRate(extension.Extension):
     priority = extension.PRIORITY_EDITOR
     trigger = (1, 'iteration')
 
-    def __call__(self, trainer):
+    def __call__(self, trainer: training.Trainer) -> None:
         reporter.report({'lr': trainer.updater.get_optimizer('main').lr})
 
 
-class Evaluation(extension.Extension):
+class EvaluateModel(extension.Extension):
     """Tests the model and reports loss, accuracy and accuracy per class.
 
     Args:
-        x, y: the test images and labels.
-        images (chainer_zoo.data.images.ImagePipeline): prepares them.
-        batch (int): images at a time, which bounds the memory.
-        label_names (sequence of str): names of the model's classes.
+        x: the test images, on the model's device.
+        y: their labels, on the CPU.
+        images: prepares them.
+        batch: images at a time, which bounds the memory.
+        label_names: names of the model's classes.
 
     Attributes:
-        last (chainer_zoo.training.evaluation.Evaluation): the newest result.
+        last: the newest result.
     """
 
     priority = extension.PRIORITY_WRITER
 
-    def __init__(self, x, y, images, batch, label_names):
+    def __init__(
+        self,
+        x: Any,
+        y: np.ndarray,
+        images: ImagePipeline,
+        batch: int,
+        label_names: Sequence[str],
+    ) -> None:
         self.x, self.y = x, y
         self.images = images
         self.batch = batch
         self.label_names = label_names
-        self.last = None
+        self.last: Evaluation | None = None
 
-    def __call__(self, trainer):
+    def __call__(self, trainer: training.Trainer) -> None:
         weights_must_be_finite(trainer.updater)  # before anything is tested, logged or saved
         model = trainer.updater.get_optimizer('main').target
-        self.last = evaluate(model, self.x, self.y, self.images, self.batch, len(self.label_names))
+        result = evaluate(model, self.x, self.y, self.images, self.batch, len(self.label_names))
         reporter.report(
-            {'validation/main/loss': self.last.loss, 'validation/main/accuracy': self.last.accuracy}
+            {'validation/main/loss': result.loss, 'validation/main/accuracy': result.accuracy}
         )
-        for name, accuracy in zip(self.label_names, self.last.per_class):
-            reporter.report({'validation/main/accuracy/' + name: accuracy})
+        for name, accuracy in zip(self.label_names, result.per_class):
+            reporter.report({f'validation/main/accuracy/{name}': accuracy})
+        self.last = result
+
+
+class LogReport(chainer_extensions.LogReport):
+    """Chainer's log, kept in memory: :class:`RunLog` writes it.
+
+    Args:
+        trigger: fires at the end of an epoch.
+    """
+
+    def __init__(self, trigger: Callable[[training.Trainer], bool]) -> None:
+        super().__init__(trigger=trigger, log_name=None)  # Chainer's own file is not written whole
+
+    def __call__(self, trainer: training.Trainer) -> None:
+        epochs = len(self.log)
+        super().__call__(trainer)
+        for record in self.log[epochs:]:
+            record['epoch'] = epoch_of(trainer.updater)
+
+    def serialize(self, serializer: chainer.AbstractSerializer) -> None:
+        super().serialize(serializer)
+        if isinstance(serializer, chainer.Deserializer):
+            for record in _LOG(self.log, 'the log in the snapshot'):
+                _EPOCH(record, 'an epoch of the log in the snapshot')
 
 
 class RunLog(extension.Extension):
     """Writes Chainer's ``log``, the original's ``log.json`` and both plots after each epoch.
 
     Args:
-        log_report (chainer.training.extensions.LogReport): collects the numbers.
-        legacy_log (chainer_zoo.legacy.log.Log): the original's records.
-        evaluation (Evaluation): has the newest confusion matrix.
-        divide (int): parts a batch was split into.
+        log_report: collects the numbers.
+        legacy_log: the original's records.
+        evaluation: has the newest confusion matrix.
+        micro_batches: micro-batches of a batch.
     """
 
     priority = 40
 
-    def __init__(self, log_report, legacy_log, evaluation, divide):
+    def __init__(
+        self, log_report: LogReport, legacy_log: Log, evaluation: EvaluateModel, micro_batches: int
+    ) -> None:
         self.log_report = log_report
         self.legacy_log = legacy_log
         self.evaluation = evaluation
-        self.divide = divide
+        self.micro_batches = micro_batches
 
-    def __call__(self, trainer):
+    def __call__(self, trainer: training.Trainer) -> None:
         log = self.log_report.log
         updates = log[-1]['iteration'] - (log[-2]['iteration'] if len(log) > 1 else 0)
         images = updates * trainer.updater.get_iterator('main').batch_size
         last = self.evaluation.last
+        assert last is not None  # testing has a higher priority, and the same trigger
         self.legacy_log.add_epoch(
-            # as the original: what it sums has been divided by the number of parts
-            log[-1]['main/loss'] * images / self.divide,
-            last.loss * int(last.confusion.sum()),
+            # as the original: what it sums has been divided by the number of micro-batches
+            log[-1]['main/loss'] * images / self.micro_batches,
+            last.loss * last.n,
             last.confusion,
         )
         with write_whole(os.path.join(trainer.out, 'log')) as f:
-            f.write(json.dumps(log, indent=4).encode())
+            f.write(json.dumps(_as_json(log), indent=4, allow_nan=False).encode())
         self.legacy_log.save(os.path.join(trainer.out, 'log.json'))
         plots.save(log, trainer.out)
 
-    def serialize(self, serializer):
-        records = serializer('records', json.dumps(self.legacy_log.records))
-        self.legacy_log.records = json.loads(str(records))
+    def serialize(self, serializer: chainer.AbstractSerializer) -> None:
+        text = serializer('records', json.dumps(self.legacy_log.records))
+        self.legacy_log.records = _json(text, 'the records of log.json in the snapshot')
 
 
 class SaveModels(extension.Extension):
     """Saves the model after each epoch under the original's name, and the best one so far.
 
     Args:
-        folder (str): where to.
-        name_of (callable): gives the file name for an epoch.
-        evaluation (Evaluation): has the newest accuracy.
-        keep (int): how many to keep, beside the best.
+        folder: where to.
+        name_of: gives the file name for an epoch.
+        evaluation: has the newest accuracy.
+        keep: how many to keep, beside the best.
     """
 
     priority = 30
 
-    def __init__(self, folder, name_of, evaluation, keep):
+    def __init__(
+        self, folder: str, name_of: Callable[[int], str], evaluation: EvaluateModel, keep: int
+    ) -> None:
         self.folder = folder
         self.name_of = name_of
         self.evaluation = evaluation
         self.keep = keep
         self.best = -1.0
-        self.saved = []
+        self.saved: list[str] = []
 
-    def __call__(self, trainer):
+    def __call__(self, trainer: training.Trainer) -> None:
         model = trainer.updater.get_optimizer('main').target
         name = self.name_of(epoch_of(trainer.updater))
         model_file.save(os.path.join(self.folder, name), model)
+        assert (
+            self.evaluation.last is not None
+        )  # testing has a higher priority, and the same trigger
         if self.evaluation.last.accuracy > self.best:
             self.best = self.evaluation.last.accuracy
             model_file.save(os.path.join(self.folder, BEST_MODEL), model)
         self.saved = [old for old in self.saved if old != name] + [name]
         for old in self.saved[: -self.keep]:
-            path = os.path.join(self.folder, old)
-            if os.path.exists(path):
-                os.unlink(path)
+            remove(os.path.join(self.folder, old))
         self.saved = self.saved[-self.keep :]
 
-    def serialize(self, serializer):
+    def serialize(self, serializer: chainer.AbstractSerializer) -> None:
         self.best = serializer('best', self.best)
-        self.saved = json.loads(str(serializer('saved', json.dumps(self.saved))))
+        what = 'the list of saved models in the snapshot'
+        self.saved = _SAVED(_json(serializer('saved', json.dumps(self.saved)), what), what)
+        for name in self.saved:
+            # they are removed in time, so a damaged list must not name anything else
+            if name != os.path.basename(name) or not name.endswith('.model') or '\0' in name:
+                raise UserError(f'{what} names {records.shown(name)}')
 
 
 class RandomState(extension.Extension):
     """Carries the random generators into snapshots and back.
 
     Args:
-        rng (numpy.random.RandomState): draws sizes, crops and flips of images.
+        rng: draws sizes, crops and flips of images.
     """
 
     trigger = (1, 'epoch')
 
-    def __init__(self, rng):
+    def __init__(self, rng: np.random.RandomState) -> None:
         self.rng = rng
 
-    def __call__(self, trainer):
+    def __call__(self, trainer: training.Trainer) -> None:
         """Do nothing: this is here for its state."""
 
-    def serialize(self, serializer):
+    def serialize(self, serializer: chainer.AbstractSerializer) -> None:
         noise.generator.serialize(serializer['noise'])
         for name, rng in (('images', self.rng), ('numpy', np.random.mtrand._rand)):
             serialize_rng(serializer[name], rng)
@@ -270,18 +271,18 @@ class Mixed16State(extension.Extension):
     """Carries what Chainer leaves out of snapshots: float32 parameters and the loss scale.
 
     Args:
-        optimizer (chainer.Optimizer): updates float16 parameters in float32.
+        optimizer: updates float16 parameters in float32.
     """
 
     trigger = (1, 'epoch')
 
-    def __init__(self, optimizer):
+    def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
 
-    def __call__(self, trainer):
+    def __call__(self, trainer: training.Trainer) -> None:
         """Do nothing: this is here for its state."""
 
-    def serialize(self, serializer):
+    def serialize(self, serializer: chainer.AbstractSerializer) -> None:
         optimizer = self.optimizer
         optimizer._loss_scale = float(serializer('loss_scale', float(optimizer._loss_scale)))
         optimizer._loss_scaling_isnan_ever = bool(
@@ -302,31 +303,28 @@ class Snapshots(extension.Extension):
     """Writes a snapshot at each epoch's end, every so many updates if asked, and when stopped.
 
     Args:
-        record (dict): what identifies the run.
-        stop (Stop): knows whether a stop was asked for.
-        every (int): updates between snapshots, or 0 for epochs only.
-        keep (int): how many to keep.
+        record: what identifies the run.
+        stop: knows whether a stop was asked for.
+        every: updates between snapshots, or 0 for epochs only.
+        keep: how many to keep.
     """
 
     priority = -100
 
-    def __init__(self, record, stop, every, keep):
+    def __init__(self, record: dict[str, Any], stop: Stop, every: int, keep: int) -> None:
         self.record = record
         self.stop = stop
         self.every = every
         self.keep = keep
-        self.trigger = self._due
+        self.trigger: Any = self._is_due
 
-    def _due(self, trainer):
-        return (
-            self.stop.asked
-            or self.stop.end_of_epoch(trainer)
-            or bool(self.every)
-            and trainer.updater.iteration % self.every == 0
-        )
+    def _is_due(self, trainer: training.Trainer) -> bool:
+        if self.stop.asked is not None or self.stop.end_of_epoch(trainer):
+            return True
+        return self.every > 0 and trainer.updater.iteration % self.every == 0
 
-    def __call__(self, trainer):
-        stopping = self.stop.asked  # before writing: a signal may come in between
+    def __call__(self, trainer: training.Trainer) -> None:
+        stopping = self.stop.asked is not None  # before writing: a signal may come in between
         weights_must_be_finite(trainer.updater)
         snapshots.save(
             snapshots.path_of(trainer.out, trainer.updater.iteration), trainer, self.record
@@ -336,81 +334,21 @@ class Snapshots(extension.Extension):
             self.stop.saved = True
 
 
-class Progress(extension.Extension):
-    """A bar with loss, rate, images a second and time left; plain lines where there is no terminal.
+def _as_json(log: list[dict[str, float]]) -> list[dict[str, float | None]]:
+    """Return Chainer's log without what JSON has no word for, such as NaN: null stands for it."""
+    return [
+        {key: value if math.isfinite(value) else None for key, value in record.items()}
+        for record in log
+    ]
 
-    Args:
-        total (int): updates in all.
-        label_names (sequence of str): names of the classes.
-        seconds (float): the run is cut short after so long, if not None.
-        quiet_seconds (float): time between two plain lines.
+
+def _json(text: object, what: str) -> Any:
+    """Return the JSON value that a snapshot holds as text.
+
+    Raises:
+        UserError: it is no JSON.
     """
-
-    priority = 20
-    trigger = (1, 'iteration')
-
-    def __init__(self, total, label_names, seconds=None, quiet_seconds=30.0):
-        self.total = total
-        self.seconds = float('inf') if seconds is None else seconds
-        self.label_names = label_names
-        self.quiet_seconds = quiet_seconds
-        self.terminal = sys.stdout.isatty()
-        self.bar = None
-
-    def initialize(self, trainer):
-        self.start = time.time()
-        self.first = trainer.updater.iteration
-        self.spoken = self.start
-        if self.terminal:
-            self.bar = tqdm.tqdm(
-                total=self.total,
-                initial=self.first,
-                unit='update',
-                file=sys.stdout,
-                dynamic_ncols=True,
-                leave=False,
-                bar_format='{desc} |{bar}| {n_fmt}/{total_fmt}{postfix}',
-            )
-
-    def __call__(self, trainer):
-        updater = trainer.updater
-        speed = (updater.iteration - self.first) / max(time.time() - self.start, 1e-9)
-        left = min((self.total - updater.iteration) / speed, self.seconds - trainer.elapsed_time)
-        numbers = 'loss {:.4f}  rate {:g}  {:.1f} images/s  {} left'.format(
-            float(trainer.observation['main/loss']),
-            trainer.observation['lr'],
-            speed * updater.get_iterator('main').batch_size,
-            tqdm.tqdm.format_interval(max(left, 0)),
-        )
-        if self.bar is not None:
-            self.bar.set_description(f'epoch {epoch_of(updater)}', refresh=False)
-            self.bar.set_postfix_str(numbers, refresh=False)
-            self.bar.update(updater.iteration - self.bar.n)
-        elif time.time() - self.spoken >= self.quiet_seconds:
-            self.spoken = time.time()
-            print(f'epoch {epoch_of(updater)}  update {updater.iteration}  {numbers}', flush=True)
-        if 'validation/main/loss' in trainer.observation:
-            tqdm.tqdm.write(self._summary(trainer), file=sys.stdout)
-            sys.stdout.flush()
-
-    def _summary(self, trainer):
-        record = trainer.get_extension('LogReport').log[-1]
-        return '\n'.join(
-            [
-                'epoch {}: train loss {:.4f}, test loss {:.4f}, test accuracy {:.2%}'.format(
-                    record['epoch'],
-                    record['main/loss'],
-                    record['validation/main/loss'],
-                    record['validation/main/accuracy'],
-                ),
-                '  '
-                + '  '.join(
-                    '{} {:.1%}'.format(name, record['validation/main/accuracy/' + name])
-                    for name in self.label_names
-                ),
-            ]
-        )
-
-    def finalize(self):
-        if self.bar is not None:
-            self.bar.close()
+    try:
+        return json.loads(str(text))
+    except (ValueError, RecursionError) as e:
+        raise UserError(f'{what} is no JSON') from e

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import chainer
 import numpy as np
 from chainer import optimizer_hooks
@@ -124,6 +126,7 @@ def make_optimizer(
     Returns:
         The optimizer, with weight decay and then clipping as hooks.
     """
+    optimizer: Any
     if recipe.optimizer == 'RMSprop':
         optimizer = optimizers.RMSprop(
             alpha=recipe.rms_decay, eps=recipe.rms_epsilon, eps_inside_sqrt=True
@@ -144,9 +147,7 @@ def make_optimizer(
     return optimizer
 
 
-def set_lr(
-    optimizer: chainer.GradientMethod, recipe: Recipe, epoch: int, lr: float | None = None
-) -> None:
+def set_lr(optimizer: Any, recipe: Recipe, epoch: int, lr: float | None = None) -> None:
     """Set the learning rate of ``epoch``, from 1 on; see :func:`make_optimizer`."""
     optimizer.lr = recipe.lr_at(epoch, lr)
     if recipe.alpha_lr is not None:

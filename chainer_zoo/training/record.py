@@ -1,58 +1,79 @@
-"""The record of a run: its arguments, and with what it was made."""
+"""The record of a run: what it was asked to do, and with what it was made."""
+
+from __future__ import annotations
 
 import os
 import platform
 import subprocess
 import sys
+from typing import Any
 
 import chainer
 import numpy as np
 
-import chainer_zoo
+from chainer_zoo import catalog
+from chainer_zoo import records
+from chainer_zoo.data import Dataset
 from chainer_zoo.errors import UserError
+from chainer_zoo.training.settings import LARGEST_BATCH
+from chainer_zoo.training.settings import LARGEST_LR
+from chainer_zoo.training.settings import LARGEST_SEED
+from chainer_zoo.training.settings import LAST_EPOCH
+from chainer_zoo.training.settings import MOST
+from chainer_zoo.training.settings import Settings
+from chainer_zoo.version import __version__
 
 #: What must be the same for a run to go on as it began.
-_IDENTITY = (
-    'model',
-    'options',
-    'data',
-    'batch',
-    'train_batch_divide',
-    'lr',
-    'start_epoch',
-    'seed',
-    'dtype',
+_IDENTITY = {
+    'model': records.text(100),
+    'options': records.dict_of(records.scalar(100), 100),
+    'batch': records.whole(1, LARGEST_BATCH),
+    'train_batch_divide': records.whole(1, LARGEST_BATCH),
+    'lr': records.number(0, LARGEST_LR),
+    'start_epoch': records.whole(1, LAST_EPOCH),
+    'seed': records.whole(0, LARGEST_SEED),
+    'dtype': records.text(100),
+}
+_IMAGES = records.fields({'training': records.whole(1, MOST), 'test': records.whole(1, MOST)})
+_RECORD = records.fields(
+    {**_IDENTITY, 'data': records.text(10_000)},
+    {
+        'data_digest': records.text(100),
+        'images': _IMAGES,
+        'engine': records.text(100),
+    },
 )
 
 
-def make(args, entry, options, source, engine):
+def make(settings: Settings, options: dict[str, Any], data: Dataset, engine: str) -> dict[str, Any]:
     """Return the record of a run, for ``arguments.json`` and snapshots.
 
     Args:
-        args (argparse.Namespace): the arguments.
-        entry (chainer_zoo.catalog.Entry): the model.
-        options (dict): all options of the model.
-        source (str): where the images come from.
-        engine (str): what computes.
+        asked: what it was asked to do.
+        options: all options of the model.
+        data: its images.
+        engine: what computes.
 
     Returns:
-        dict: everything is a JSON value.
+        JSON values by name.
     """
     return {
-        'model': entry.name,
+        'model': settings.model,
         'options': options,
-        'data': source,
-        'batch': args.batch,
-        'train_batch_divide': args.train_batch_divide,
-        'test_batch_divide': args.test_batch_divide,
-        'lr': args.lr,
-        'epoch': args.epoch,
-        'start_epoch': args.start_epoch,
-        'seed': args.seed,
-        'dtype': args.dtype,
-        'iterations': args.iterations,
-        'load_model': args.load_model,
-        'gpu': args.gpu,
+        'data': data.source,
+        'data_digest': data.digest,
+        'images': {'training': len(data.train_x), 'test': len(data.test_x)},
+        'batch': settings.batch,
+        'train_batch_divide': settings.train_batch_divide,
+        'test_batch_divide': settings.test_batch_divide,
+        'lr': settings.lr,
+        'epoch': settings.epoch,
+        'start_epoch': settings.start_epoch,
+        'seed': settings.seed,
+        'dtype': settings.dtype,
+        'iterations': settings.iterations,
+        'load_model': settings.load_model,
+        'gpu': settings.gpu,
         'engine': engine,
         'versions': versions(),
         'commit': commit(),
@@ -60,10 +81,10 @@ def make(args, entry, options, source, engine):
     }
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Return the versions of what computes."""
     found = {
-        'chainer_zoo': chainer_zoo.__version__,
+        'chainer_zoo': __version__,
         'python': sys.version.split()[0],
         'chainer': chainer.__version__,
         'numpy': np.__version__,
@@ -75,9 +96,9 @@ def versions():
     return found
 
 
-def commit():
+def commit() -> str | None:
     """Return the commit of a source checkout, or None outside one."""
-    folder = os.path.dirname(os.path.dirname(os.path.abspath(chainer_zoo.__file__)))
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     if not os.path.isdir(os.path.join(folder, '.git')):
         return None
     try:
@@ -88,15 +109,72 @@ def commit():
         return None  # no git, or a repository that it does not trust: not worth a failed run
 
 
-def must_match(snapshot, this):
-    """Refuse to resume a run under other arguments.
+def require_match(found: Any, this: dict[str, Any], path: str) -> list[str]:
+    """Refuse to resume a run under other arguments, or with other images.
+
+    Which images those are is a matter of their content: they may have been moved or repacked.
+
+    Args:
+        found: the record in the snapshot, any JSON value.
+        this: the record of this run.
+        path: the snapshot, for messages.
+
+    Returns:
+        What people should know although the run goes on: a line each.
 
     Raises:
-        UserError: names what differs.
+        UserError: names what differs, or what is wrong with the record.
     """
+    try:
+        saved = _RECORD(found, 'the record')
+        # options that its version did not know have their defaults
+        saved['options'] = catalog.entry(saved['model']).complete(saved['options'])
+    except UserError as e:
+        raise UserError(
+            f'the snapshot {path} is damaged, or of another version of this program: {e}'
+        ) from e
     for key in _IDENTITY:
-        if snapshot[key] != this[key]:
+        if saved[key] != this[key]:
             raise UserError(
-                f'the snapshot was made with {key} {snapshot[key]!r}, this run has {this[key]!r}: resume with '
-                'the same arguments'
+                f'the snapshot was made with {key} {records.shown(saved[key])}, this run has '
+                f'{records.shown(this[key])}: resume with the same arguments'
             )
+    notes = _compare_images(saved, this, path)
+    if saved['engine'] != this['engine']:
+        notes.append(
+            f'computed by {saved["engine"]} so far and by {this["engine"]} from here on: the last '
+            'digits may differ'
+        )
+    return notes
+
+
+def _compare_images(saved: dict[str, Any], this: dict[str, Any], path: str) -> list[str]:
+    """Refuse other images; return what to say where that cannot be known."""
+    if saved['data_digest'] is None:  # a version without it identified images by their path
+        if saved['data'] != this['data']:
+            raise UserError(
+                f'the snapshot {path} does not say which images it was trained on, only that they '
+                f'came from {saved["data"]}: give them from there'
+            )
+        return [
+            'the snapshot does not say which images it was trained on: taking those of '
+            f'{this["data"]}, where they came from'
+        ]
+    if saved['data_digest'] == this['data_digest']:
+        return []
+    if saved['images'] != this['images']:
+        raise UserError(
+            f'the snapshot was made with {_numbers(saved["images"])}, this run has '
+            f'{_numbers(this["images"])}: resume with the same images'
+        )
+    raise UserError(
+        f'the images of {this["data"]} are not those that the snapshot was made with (from '
+        f'{saved["data"]}), although there are as many: resume with the same images'
+    )
+
+
+def _numbers(images: dict[str, int] | None) -> str:
+    """Return how many images there are, in words."""
+    if images is None:
+        return 'other images'
+    return f'{images["training"]} training and {images["test"]} test images'

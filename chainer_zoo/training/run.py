@@ -1,256 +1,219 @@
-"""A whole training run, from its arguments to its files."""
+"""A whole training run, from its settings to its files."""
+
+from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
-import shlex
-import sys
+from collections.abc import Iterator
+from typing import Any
 
 import chainer
-import filelock
 import numpy as np
-from chainer import training
-from chainer.training import extensions as chainer_extensions
 
-from chainer_zoo import catalog
-from chainer_zoo import initializers
-from chainer_zoo.commands.flags import options_of
-from chainer_zoo.data.images import ImagePipeline
-from chainer_zoo.data.sampler import RandomBatches
+from chainer_zoo import files
+from chainer_zoo import terminal
+from chainer_zoo.data import Dataset
 from chainer_zoo.data.sources import read
 from chainer_zoo.engines import devices
 from chainer_zoo.errors import UserError
-from chainer_zoo.files import remove_parts
-from chainer_zoo.files import write_whole
 from chainer_zoo.functions import noise
-from chainer_zoo.legacy import model_file
 from chainer_zoo.legacy.log import Log
-from chainer_zoo.training import extensions
+from chainer_zoo.legacy.log import MAX_CLASSES
 from chainer_zoo.training import record
-from chainer_zoo.training import snapshots
-from chainer_zoo.training.optimizer import make_optimizer
-from chainer_zoo.training.updater import epoch_of
-from chainer_zoo.training.updater import SplitBatchUpdater
+from chainer_zoo.training.assembly import assemble
+from chainer_zoo.training.assembly import Assembly
+from chainer_zoo.training.folder import RunFolder
+from chainer_zoo.training.settings import Settings
+from chainer_zoo.training.snapshots import Snapshot
 
 
-def run(args, command):
-    """Train as ``args`` say, and leave models, logs, plots and snapshots in ``args.out``.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        out: its folder.
+        model: the trained model.
+        log: what each epoch reached, a dict of numbers an epoch: ``epoch``, ``iteration``,
+            ``elapsed_time`` (seconds), ``lr``, ``main/loss`` (the mean training loss),
+            ``validation/main/loss``, ``validation/main/accuracy`` (0 to 1) and that of each class.
+        source: where the images came from, in words.
+        updates: the last update.
+        stopped_by: the signal that stopped it before its end, or None.
+    """
+
+    out: str
+    model: chainer.Chain
+    log: list[dict[str, float]]
+    source: str
+    updates: int
+    stopped_by: int | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy on the test images after the last epoch, 0 to 1; NaN where none is over."""
+        return self.log[-1]['validation/main/accuracy'] if self.log else float('nan')
+
+    @property
+    def plots(self) -> tuple[str, str]:
+        """The files of both plots, loss and accuracy."""
+        return os.path.join(self.out, 'loss.png'), os.path.join(self.out, 'accuracy.png')
+
+
+def train(model: str = 'resnext', **settings: Any) -> Outcome:
+    """Train a model of the article, and leave models, logs, plots and snapshots in a folder.
+
+    This does what ``train_cifar10.py`` does. Ctrl-C stops it after the current update, with a
+    snapshot; ``resume=True`` goes on from there with the same bits.
 
     Args:
-        args (argparse.Namespace): see :mod:`chainer_zoo.commands.flags`.
-        command (list of str): the command line, to say how to resume.
+        model: one of :func:`chainer_zoo.names`.
+        settings: fields of :class:`~chainer_zoo.training.settings.Settings`, which are called as
+            the flags of ``train_cifar10.py``, and options of the model, as for
+            :func:`chainer_zoo.build`.
 
     Returns:
-        int: the exit status: 0 when done, 130 when stopped by Ctrl-C.
+        What came of it.
 
     Raises:
-        UserError: anything that whoever runs it can mend.
+        UserError: something that makes no sense, or cannot be done; its message is one line.
+
+    Example:
+        >>> outcome = chainer_zoo.train('resnext', d=4, epoch=1, dataset='shapes', out='results/a')
+        >>> outcome.accuracy
     """
-    entry = catalog.entry(args.model)
-    options = options_of(args, entry)
-    _check(args)
-    device = devices.find(args.gpu)
-    engine = devices.choose_engine(args.cpu, args.gpu)
-    with _folder(args.out):
-        state = _resumed(args)
-        data = read(args.dataset, args.data, args.limit_train, args.limit_test)
-        options = dict(options, n_class=_n_class(args, data))
-        this = record.make(args, entry, options, data.source, engine)
-        if state is not None:
-            record.must_match(snapshots.record_of(state), this)
-        with chainer.using_config(
-            'dtype', chainer.mixed16 if args.dtype == 'mixed16' else np.float32
-        ):
-            trainer, stop = _trainer(args, entry, options, data, device, this, state is not None)
-            if state is not None:
-                snapshots.load(state, trainer)
-            return _train(args, trainer, stop, this, command)
+    fields = {field.name for field in dataclasses.fields(Settings)}
+    options = {name: settings.pop(name) for name in sorted(settings.keys() - fields)}
+    return run(
+        Settings(model=model, options={**settings.pop('options', {}), **options}, **settings)
+    )
 
 
-def _check(args):
-    """Refuse values that do not go together, before any work."""
-    for flag, divide in (('-trb', args.train_batch_divide), ('-teb', args.test_batch_divide)):
-        if args.batch % divide:
-            raise UserError(
-                '{} {} does not divide a batch of {}: take one of {}'.format(
-                    flag,
-                    divide,
-                    args.batch,
-                    ', '.join(str(n) for n in range(1, args.batch + 1) if args.batch % n == 0),
-                )
+def run(settings: Settings) -> Outcome:
+    """Train as the settings say.
+
+    Whatever becomes of the terminal, the run goes on and writes its files. What it changes for the
+    whole process, such as NumPy's generator, is as before when it is over.
+
+    Args:
+        settings: what the run is asked to do.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        UserError: anything that whoever runs it can fix. Nothing is written then, unless the run
+            had begun.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(terminal.lasting())
+        stack.enter_context(_restored())
+        folder = stack.enter_context(RunFolder(settings.out))
+        snapshot = _snapshot(settings, folder)
+        if snapshot is not None:
+            stack.enter_context(snapshot)
+        log = None if snapshot is not None else _given_log(settings)
+        _require_given_files(settings)
+        device = devices.find(settings.gpu)
+        engine = devices.choose_engine(settings.cpu, settings.gpu)
+        data = read(settings.dataset, settings.data, settings.limit_train, settings.limit_test)
+        options = _options(settings, data)
+        this = record.make(settings, options, data, engine)
+        if snapshot is not None:
+            for note in record.require_match(snapshot.record, this, snapshot.path):
+                print(note)
+        mixed16 = settings.dtype == 'mixed16'
+        stack.enter_context(
+            chainer.using_config('dtype', chainer.mixed16 if mixed16 else np.float32)
+        )
+        try:
+            assembly = assemble(
+                settings, options, data, device, folder, this, log, snapshot is not None
             )
-    if args.start_epoch > args.epoch:
-        raise UserError(f'-s {args.start_epoch} is behind the last epoch, -e {args.epoch}')
-    if args.resume is not None and args.load_model is not None:
-        raise UserError('--resume brings its own weights: leave out -m')
-    if args.load_optimizer is not None:
-        print(f'-o {args.load_optimizer} is not read: the original accepts it and never reads it')
+            if snapshot is not None:
+                snapshot.load(assembly.trainer)
+                assembly.require_consistent(settings, data)
+            folder.make()
+            if snapshot is None:
+                folder.require_new()
+            return _train(assembly, data, this)
+        except MemoryError as e:
+            raise UserError(
+                'out of memory: choose a smaller batch (-b) or more micro-batches (-trb, -teb)'
+            ) from e
 
 
 @contextlib.contextmanager
-def _folder(out):
-    """Make the run's folder, and hold its lock while the run lasts."""
+def _restored() -> Iterator[None]:
+    """Give back what a run changes for the whole process: its generators, device and engine."""
+    numpy_state, noise_state = np.random.get_state(), noise.generator.state()
     try:
-        os.makedirs(os.path.join(out, 'model'), exist_ok=True)
-        lock = filelock.FileLock(os.path.join(out, '.lock'))
-        lock.acquire(timeout=0)
-    except filelock.Timeout as e:
-        raise UserError(f'{out} is in use by {_owner(out)}: take another folder (--out)') from e
-    except OSError as e:
-        raise UserError(
-            f'cannot write into {out}: {e.strerror or e}; take another folder (--out)'
-        ) from e
-    try:
-        with write_whole(os.path.join(out, '.owner')) as f:
-            f.write(f'process {os.getpid()}'.encode())
-        for folder in (out, os.path.join(out, 'model')):
-            remove_parts(folder)
-        yield
+        with devices.restored():
+            yield
     finally:
-        lock.release()
+        np.random.set_state(numpy_state)
+        noise.generator.restore(noise_state)
 
 
-def _owner(out):
-    """Return who holds the folder's lock, as far as is known."""
-    try:
-        with open(os.path.join(out, '.owner')) as f:
-            return f.read()
-    except OSError:
-        return 'another process'
-
-
-def _resumed(args):
-    """Return the arrays of the snapshot to resume from, or None for a fresh start."""
-    found = snapshots.all_in(args.out)
-    if args.resume is None:
-        if found:
-            raise UserError(
-                f'{args.out} holds a run already: go on with it by --resume, or take another '
-                'folder (--out)'
-            )
+def _snapshot(settings: Settings, folder: RunFolder) -> Snapshot | None:
+    """Return the snapshot to resume from, or None for a fresh start."""
+    if not settings.resume:
+        folder.require_new()
         return None
-    if args.resume == '':
-        if not found:
-            # a run killed before its first snapshot has nothing to go on from but the seed
-            print(f'{args.out} has no snapshot yet: starting from the beginning')
-            return None
-        args.resume = found[0]
-    return snapshots.read(args.resume)
+    if settings.resume is not True:
+        return Snapshot(settings.resume)
+    if not folder.snapshots:
+        # a run killed before its first snapshot has nothing to go on from but the seed
+        print(f'{folder.path} has no snapshot yet: starting from the beginning')
+        return None
+    return Snapshot(folder.snapshots[0])
 
 
-def _n_class(args, data):
-    """Return the number of classes: asked for, or the data's."""
-    n_class = getattr(args, 'n_class', len(data.label_names))
+def _given_log(settings: Settings) -> Log | None:
+    return None if settings.load_log is None else Log.load(settings.load_log)
+
+
+def _require_given_files(settings: Settings) -> None:
+    """Notice now, before anything is downloaded, that a file is missing."""
+    if settings.load_model is not None:
+        files.open_regular(settings.load_model).close()
+    if settings.load_optimizer is not None:
+        print(
+            f'-o {settings.load_optimizer} is not read: the original accepts it and never reads it'
+        )
+
+
+def _options(settings: Settings, data: Dataset) -> dict[str, Any]:
+    """Return all options of the model; the number of classes is the data's if none is given."""
+    options = settings.entry.complete({'n_class': len(data.label_names), **settings.options})
+    n_class = options['n_class']
     if n_class < len(data.label_names):
         raise UserError(
             f'--n_class {n_class} is less than the {len(data.label_names)} classes of the data'
         )
-    return n_class
+    if n_class > MAX_CLASSES:
+        raise UserError(
+            f'--n_class {n_class} is more than {MAX_CLASSES:,}: after each epoch, log.json gets a '
+            'count for each pair of classes'
+        )
+    return options
 
 
-def _trainer(args, entry, options, data, device, this, resumed):
-    """Put model, optimizer, data and extensions together."""
-    np.random.seed(args.seed)
-    noise.generator.seed(args.seed)
-    rng = np.random.RandomState(args.seed + 1)  # apart from the weights' generator
-    with initializers.unfilled() if resumed or args.load_model else contextlib.nullcontext():
-        model = entry.build(**options)
-    if args.load_model:
-        model_file.load(args.load_model, model)
-    model.to_device(device)
-    images = ImagePipeline(
-        entry.image_class(options), dtype=chainer.get_dtype(map_mixed16=np.float16)
-    )
-    iterator = RandomBatches(len(data.train_x), args.batch, np.random.RandomState(args.seed + 2))
-    per_epoch = len(data.train_x) // args.batch
-    iterator.iteration = (args.start_epoch - 1) * per_epoch
-    mixed16 = args.dtype == 'mixed16'
-    optimizer = make_optimizer(entry.recipe, model, args.lr, mixed16)
-    updater = SplitBatchUpdater(
-        iterator,
-        optimizer,
-        device.send(data.train_x),
-        device.send(data.train_y),
-        images,
-        rng,
-        args.train_batch_divide,
-    )
-    total = (args.epoch - args.start_epoch + 1) * per_epoch
-    if args.iterations is not None:
-        total = min(total, args.iterations)
-    label_names = data.label_names + tuple(
-        f'class {i}' for i in range(len(data.label_names), options['n_class'])
-    )
-    stop = extensions.Stop(
-        args.epoch, args.iterations, None if args.minutes is None else 60 * args.minutes
-    )
-    end = stop.end_of_epoch
-    trainer = training.Trainer(updater, stop, args.out)
-    evaluation = extensions.Evaluation(
-        device.send(data.test_x),
-        data.test_y,
-        images,
-        args.batch // args.test_batch_divide,
-        label_names,
-    )
-    log_report = chainer_extensions.LogReport(
-        trigger=end, filename=None, postprocess=lambda stats: stats.update(epoch=epoch_of(updater))
-    )
-    legacy_log = (
-        Log.load(args.load_log)
-        if args.load_log
-        else Log(range(options['n_class']), data.train_y, data.test_y, f'{entry.name}{options}')
-    )
-    legacy_log.must_count(options['n_class'], len(data.train_y), len(data.test_y))
-    trainer.extend(extensions.ReportRate())
-    trainer.extend(evaluation, trigger=end)
-    trainer.extend(log_report)
-    trainer.extend(extensions.Rate(entry.recipe, args.lr), trigger=(1, 'epoch'))
-    trainer.extend(
-        extensions.RunLog(log_report, legacy_log, evaluation, args.train_batch_divide), trigger=end
-    )
-    trainer.extend(
-        extensions.SaveModels(
-            os.path.join(args.out, 'model'),
-            lambda epoch: entry.model_file(options, epoch),
-            evaluation,
-            args.keep,
-        ),
-        trigger=end,
-    )
-    trainer.extend(extensions.RandomState(rng))
-    if mixed16:
-        trainer.extend(extensions.Mixed16State(optimizer))
-    trainer.extend(extensions.Progress(total, label_names, stop.seconds))
-    trainer.extend(extensions.Snapshots(this, stop, args.snapshot_every, args.keep))
-    return trainer, stop
-
-
-def _train(args, trainer, stop, this, command):
-    """Run the trainer and say what came of it."""
-    with write_whole(os.path.join(args.out, 'arguments.json')) as f:
+def _train(assembly: Assembly, data: Dataset, this: dict[str, Any]) -> Outcome:
+    """Run the trainer, and return what came of it."""
+    trainer, stop = assembly.trainer, assembly.stop
+    with files.write_whole(os.path.join(trainer.out, 'arguments.json')) as f:
         f.write(json.dumps(this, indent=4, sort_keys=True).encode())
     # What overflows shows in the loss, where it becomes one line; NumPy need not warn as well.
     with stop.listening(), np.errstate(over='ignore', invalid='ignore'):
         trainer.run(show_loop_exception_msg=False)
-    if stop.saved:
-        again = [word for word in command if word != '--resume'] + ['--resume']
-        print(
-            'stopped after update {}; go on with: python train_cifar10.py {}'.format(
-                trainer.updater.iteration, ' '.join(shlex.quote(word) for word in again)
-            )
-        )
-        return 130
-    log = trainer.get_extension('LogReport').log
-    if log:
-        print(
-            'test accuracy {:.2%} after epoch {} on {}; plots: {} and {}'.format(
-                log[-1]['validation/main/accuracy'],
-                log[-1]['epoch'],
-                this['data'],
-                os.path.join(args.out, 'loss.png'),
-                os.path.join(args.out, 'accuracy.png'),
-            )
-        )
-    sys.stdout.flush()
-    return 0
+    return Outcome(
+        out=trainer.out,
+        model=trainer.updater.get_optimizer('main').target,
+        log=trainer.get_extension('LogReport').log,
+        source=data.source,
+        updates=trainer.updater.iteration,
+        stopped_by=stop.asked if stop.saved else None,
+    )

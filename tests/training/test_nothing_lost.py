@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from chainer_zoo.training import snapshots
@@ -38,12 +39,12 @@ def result(out):
     ]
     files = {name: (out / name).read_bytes() for name in ('log.json', 'loss.png', 'accuracy.png')}
     models = {path.name: path.read_bytes() for path in (out / 'model').glob('*.model')}
-    arrays = snapshots.read(snapshots.all_in(str(out))[0])
-    state = {
-        key: array.tobytes()
-        for key, array in arrays.items()
-        if not key.endswith('_snapshot_elapsed_time') and not key.endswith('/_log')
-    }
+    with np.load(snapshots.all_in(str(out))[0]) as arrays:
+        state = {
+            key: array.tobytes()
+            for key, array in arrays.items()
+            if not key.endswith('_snapshot_elapsed_time') and not key.endswith('/_log')
+        }
     return log, files, models, state
 
 
@@ -109,8 +110,8 @@ runpy.run_path(sys.argv[0], run_name='__main__')
     assert process.returncode == 2
     assert 'No space left on device' in process.stderr
     assert len(process.stderr.strip().splitlines()) == 1
-    newest = snapshots.all_in(str(out))[0]
-    assert snapshots.record_of(snapshots.read(newest))['model'] == 'resnext'
+    with snapshots.Snapshot(snapshots.all_in(str(out))[0]) as newest:
+        assert newest.record['model'] == 'resnext'
     assert not [name for name in os.listdir(str(out)) if name.endswith('.part')]
     finish = subprocess.run(command('-e', 3, '-p', out, '--resume'), capture_output=True, text=True)
     assert finish.returncode == 0, finish.stderr
