@@ -1,8 +1,8 @@
 """Stages: what an engine computes of a sequence, several in one function node.
 
-:mod:`chainer_zoo.sequence` asks an engine for a stage for each step. What a stage stands for is
-described here, once for all engines; an engine's own class adds the arithmetic, forward, backward
-and for evaluation. Gradients of gradients go through Chainer's functions.
+:mod:`chainer_zoo.sequence` asks an engine for a stage for each step. What a stage computes is
+described here, once for all engines. An engine's own class adds the arithmetic: forward, backward,
+and forward in test mode. Gradients of gradients go through Chainer's functions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Stage(abc.ABC):
 
     Attributes:
         name: what a profile calls it.
-        inputs: the Variables that it takes besides: parameters, a shortcut.
+        inputs: the Variables that it takes besides, such as parameters or a shortcut.
         shape: of its result, (B, C, H, W) or (B, C).
         relu: whether it ends in ReLU.
     """
@@ -203,7 +203,7 @@ class Concatenation(Stage):
 
 
 class Stages:
-    """The stages that an engine offers: none, unless it says otherwise."""
+    """The stages that an engine offers. A subclass says which; this class offers none."""
 
     def can_take(self, array) -> bool:
         """Return whether ``array`` (:ref:`ndarray`) can be an input of a stage."""
