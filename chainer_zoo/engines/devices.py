@@ -117,16 +117,25 @@ def choose_engine(cpu: str, gpu: int) -> str:
 @contextlib.contextmanager
 def restored() -> Iterator[None]:
     """Take back what :func:`find` and :func:`choose_engine` change, after a ``with`` block."""
-    engine_on = CPU.is_enabled()
-    autotune = chainer.config.autotune
-    device = cuda.cupy.cuda.Device() if cuda.available else None
-    workspace = cuda.get_max_workspace_size() if cuda.available else None
+    # what holds for the whole process, whatever this thread was told
+    engine_on = getattr(chainer.global_config, CPU._key)
+    autotune = chainer.global_config.autotune
+    device, workspace = _current_gpu(), cuda.get_max_workspace_size()
     try:
         with warnings.catch_warnings():
             yield
     finally:
         (CPU.enable if engine_on else CPU.disable)()
         chainer.global_config.autotune = autotune
+        cuda.set_max_workspace_size(workspace)
         if device is not None:
             device.use()
-            cuda.set_max_workspace_size(workspace)
+
+
+def _current_gpu() -> cuda.Device | None:
+    if not cuda.available:
+        return None
+    try:
+        return cuda.cupy.cuda.Device()
+    except cuda.cupy.cuda.runtime.CUDARuntimeError:  # CuPy is there, and no GPU
+        return None

@@ -61,7 +61,7 @@ def test_the_cpu_is_always_there():
 )
 def test_a_gpu_is_set_up_for_speed(monkeypatch, capsys, theirs, ours, said):
     sizes = []
-    monkeypatch.setattr(engines.GPU, '_printed', [])
+    monkeypatch.setattr(engines.GPU, '_printed', False)
     monkeypatch.setattr(engines.GPU, 'why_not', lambda: ours)
     monkeypatch.setattr(chainer.global_config, 'autotune', False)
     monkeypatch.setattr(cuda, 'set_max_workspace_size', sizes.append)
@@ -71,3 +71,40 @@ def test_a_gpu_is_set_up_for_speed(monkeypatch, capsys, theirs, ours, said):
     assert chainer.config.autotune and sizes == [library.WORKSPACE]
     printed = capsys.readouterr().out
     assert said in printed and bool(said) == bool(printed)
+
+
+@pytest.mark.parametrize('engine_on', [False, True])
+@pytest.mark.parametrize('autotune', [False, True])
+def test_what_a_choice_changes_for_the_whole_process_is_taken_back(
+    autotune, engine_on, engine, monkeypatch
+):
+    monkeypatch.setattr(chainer.global_config, 'autotune', autotune)
+    monkeypatch.setattr(chainer.global_config, engines.CPU._key, engine_on)
+    filters = list(warnings.filters)
+    # what this thread was told beside does not become what holds everywhere
+    with engines.CPU.using(not engine_on), chainer.using_config('autotune', not autotune):
+        for cpu, gpu in ('numpy', -1), ('onednn', -1), ('auto', 0):
+            with pytest.raises(ZeroDivisionError), devices.restored():
+                devices.choose_engine(cpu, gpu)
+                raise ZeroDivisionError
+    assert chainer.global_config.autotune == autotune
+    assert engines.CPU.is_enabled() == engine_on
+    assert warnings.filters == filters
+
+
+def test_there_is_nothing_to_take_back_from_a_gpu_that_is_not_there(monkeypatch):
+    class CUDARuntimeError(RuntimeError):
+        pass
+
+    def device():
+        raise CUDARuntimeError('cudaErrorNoDevice')
+
+    cupy = types.ModuleType('cupy')
+    cupy.cuda = types.SimpleNamespace(
+        Device=device, runtime=types.SimpleNamespace(CUDARuntimeError=CUDARuntimeError)
+    )
+    monkeypatch.setattr(cuda, 'available', True)
+    monkeypatch.setattr(cuda, 'cupy', cupy, raising=False)
+    monkeypatch.setattr(cuda, 'cudnn_enabled', False)
+    with devices.restored():
+        pass
