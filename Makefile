@@ -29,7 +29,16 @@ PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -
 demo: install
 	rm -rf results/demo
 	$(VENV)/bin/python train_cifar10.py --model resnext -d 4 -b 32 -lr 0.02 -trb 1 \
-		-teb 1 --dataset auto --limit_test 1000 --minutes 1.2 --out results/demo
+		-teb 1 --dataset auto --limit_test 1000 --iterations 468 --whole_schedule \
+		--out results/demo
+	@echo
+	@echo 'Next:'
+	@echo '    . $(VENV)/bin/activate'
+	@echo '    chainer-zoo list'
+	@echo '    chainer-zoo compare results/demo'
+	@echo 'To train on the real CIFAR-10, which is downloaded once (170 MB):'
+	@echo '    python train_cifar10.py --model resnext -d 4 --minutes 10 --whole_schedule'
+	@echo 'or name a copy with --data PATH. docs/start.md has more.'
 
 test: $(VENV)/tests-installed
 	$(PYTEST) -m 'not slow' $(PYTEST_ARGS)

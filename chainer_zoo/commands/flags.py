@@ -344,6 +344,12 @@ def add_training(parser: argparse.ArgumentParser, entry: Entry) -> None:
         help='stop after M minutes',
     )
     group.add_argument(
+        '--whole_schedule',
+        action='store_true',
+        help="go through the recipe's whole schedule of learning rates by the end that "
+        '--iterations or --minutes set; without it a short run sees its beginning only',
+    )
+    group.add_argument(
         '--dtype',
         choices=DTYPES,
         default='float32',

@@ -74,7 +74,9 @@ def resuming(settings: Settings) -> list[str]:
         # the snapshot has what came from the given files
         if field.name in ('model', 'options', 'load_model', 'load_log', 'resume'):
             continue
-        if value != getattr(usual, field.name):
+        if value is True:
+            words.append(f'--{field.name}')
+        elif value != getattr(usual, field.name):
             words += [f'--{field.name}', str(value)]
     return [*words, '--resume']
 

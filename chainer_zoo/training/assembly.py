@@ -126,7 +126,7 @@ def assemble(
         settings.batch // settings.test_batch_divide,
         label_names,
     )
-    _add_learning_rate(trainer, settings)
+    _add_learning_rate(trainer, settings, stop)
     _add_files(trainer, settings, options, folder, stop, evaluation, log)
     trainer.extend(Progress(_last_update(settings, data), label_names, seconds))
     trainer.extend(extensions.RandomState(draw_images))
@@ -168,9 +168,14 @@ def _require_memory(settings: Settings, options: dict[str, Any], model: chainer.
         )
 
 
-def _add_learning_rate(trainer: training.Trainer, settings: Settings) -> None:
+def _add_learning_rate(trainer: training.Trainer, settings: Settings, stop: Stop) -> None:
+    recipe, lr = settings.entry.recipe, settings.lr
     trainer.extend(extensions.ReportRate())
-    trainer.extend(extensions.Rate(settings.entry.recipe, settings.lr))
+    trainer.extend(
+        extensions.WholeSchedule(recipe, lr, stop)
+        if settings.whole_schedule
+        else extensions.Rate(recipe, lr)
+    )
 
 
 def _add_files(

@@ -82,6 +82,33 @@ class Rate(extension.Extension):
         set_lr(optimizer, self.recipe, trainer.updater.epoch + 1, self.lr)
 
 
+class WholeSchedule(extension.Extension):
+    """Goes through the recipe's whole schedule of learning rates, however short the run is.
+
+    Args:
+        recipe: has the schedule.
+        lr: the learning rate to start from.
+        stop: knows how much of the run is over.
+    """
+
+    priority = 50
+    trigger = (1, 'iteration')
+
+    def __init__(self, recipe: Recipe, lr: float, stop: Stop) -> None:
+        self.recipe = recipe
+        self.lr = lr
+        self.stop = stop
+
+    def initialize(self, trainer: training.Trainer) -> None:
+        self(trainer)
+
+    def __call__(self, trainer: training.Trainer) -> None:
+        # rounding must not keep an epoch's learning rate for one update more
+        over = int(self.stop.progress(trainer) * self.recipe.epochs + 1e-6)
+        optimizer = trainer.updater.get_optimizer('main')
+        set_lr(optimizer, self.recipe, min(1 + over, self.recipe.epochs), self.lr)
+
+
 class ReportRate(extension.Extension):
     """Reports the learning rate that an update was made with."""
 

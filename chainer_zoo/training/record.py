@@ -41,6 +41,7 @@ _RECORD = records.fields(
         'data_digest': records.text(100),
         'images': _IMAGES,
         'engine': records.text(100),
+        'whole_schedule': records.scalar(100),
     },
 )
 
@@ -72,6 +73,7 @@ def make(settings: Settings, options: dict[str, Any], data: Dataset, engine: str
         'seed': settings.seed,
         'dtype': settings.dtype,
         'iterations': settings.iterations,
+        'whole_schedule': settings.whole_schedule,
         'load_model': settings.load_model,
         'gpu': settings.gpu,
         'engine': engine,
@@ -139,6 +141,12 @@ def require_match(found: Any, this: dict[str, Any], path: str) -> list[str]:
                 f'the snapshot was made with {key} {records.shown(saved[key])}, this run has '
                 f'{records.shown(this[key])}: resume with the same arguments'
             )
+    if bool(saved['whole_schedule']) != this['whole_schedule']:  # None in older versions
+        raise UserError(
+            'the snapshot was made {} --whole_schedule: resume with the same arguments'.format(
+                'without' if this['whole_schedule'] else 'with'
+            )
+        )
     notes = _compare_images(saved, this, path)
     if saved['engine'] != this['engine']:
         notes.append(

@@ -114,6 +114,8 @@ class Settings:
         seed: the same seed gives the same numbers.
         iterations: stop after so many updates, if not None.
         minutes: stop after so many minutes, if not None.
+        whole_schedule: go through the recipe's whole schedule of learning rates by the end that
+            ``iterations`` or ``minutes`` set.
         dtype: ``float32``; or ``mixed16``: float16 with float32 parameters and loss scaling.
         gpu: number of the GPU; -1 is the CPU.
         cpu: what computes on a CPU: ``onednn``, ``numpy``, or ``auto``: oneDNN where it loads.
@@ -145,6 +147,7 @@ class Settings:
     seed: int = 0
     iterations: int | None = None
     minutes: float | None = None
+    whole_schedule: bool = False
     dtype: str = 'float32'
     gpu: int = -1
     cpu: str = 'auto'
@@ -208,6 +211,10 @@ class Settings:
                 )
         if self.start_epoch > self.epoch:
             raise UserError(f'-s {self.start_epoch} comes after the last epoch, -e {self.epoch}')
+        if self.whole_schedule and self.iterations is None and self.minutes is None:
+            raise UserError(
+                '--whole_schedule must know when the run ends: give --iterations or --minutes'
+            )
         if self.resume and self.load_model is not None:
             raise UserError('--resume brings its own weights: leave out -m')
 

@@ -55,6 +55,18 @@ class Stop:
             self._cut = iteration, enough or late
         return self._cut[1]
 
+    def progress(self, trainer: training.Trainer) -> float:
+        """Return how much of the run is over, 0 to 1, by its updates or its time.
+
+        The one that is further counts: it ends the run.
+        """
+        parts = [0.0]
+        if self.iterations is not None:
+            parts.append(trainer.updater.iteration / self.iterations)
+        if self.seconds is not None:
+            parts.append(trainer.elapsed_time / self.seconds)
+        return min(1.0, max(parts))
+
     def end_of_epoch(self, trainer: training.Trainer) -> bool:
         """A trigger: fires when an epoch is over, and when the run is cut short."""
         return trainer.updater.is_new_epoch or self.cut_short(trainer)
