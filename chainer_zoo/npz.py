@@ -51,14 +51,16 @@ def header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
 def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """Return an array of an npz file, checked against its checksum.
 
-    Its header must have been found to declare what is expected, since memory is taken as it says.
-
     Raises:
-        ValueError: it is no array, or holds Python objects. A damaged file raises more, as above.
+        ValueError: it is no array, declares another size than the file has, or holds Python
+            objects. A damaged file raises more, as above.
     """
+    declared = header(archive, info).bytes
+    if declared != info.file_size:  # memory is taken as declared
+        raise ValueError(f'{info.filename} declares {declared:,} bytes of {info.file_size:,}')
     with archive.open(info) as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
-        if file.read(1):  # reading to the end is also what makes zipfile compare its checksum
+        if file.read(1):  # reading to the end also has zipfile compare its checksum
             raise ValueError(f'bytes after the array {info.filename}')
     return array
 

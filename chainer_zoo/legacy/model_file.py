@@ -10,8 +10,6 @@ file declares; none of this happens here.
 
 from __future__ import annotations
 
-import io
-import math
 import os
 import zipfile
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from collections.abc import Sequence
 import chainer
 import numpy as np
 
+from chainer_zoo import npz
 from chainer_zoo import parameters
 from chainer_zoo.data import archives
 from chainer_zoo.errors import UserError
@@ -27,7 +26,6 @@ from chainer_zoo.files import printable
 from chainer_zoo.files import write_whole
 from chainer_zoo.records import shown
 
-_HEADER = 4096  # bytes looked at for an array's header; NumPy writes 128 for all shapes that occur
 _NAMED = 3  # so many arrays are named in a message, the others are counted
 _LONGEST = 200  # characters of what is named
 _COUNTER = 'N'
@@ -127,7 +125,7 @@ class _Reader:
 
     def read(self) -> dict[str, np.ndarray]:
         """Return the arrays by path."""
-        headers = {key: self._header(info) for key, info in self._members.items()}
+        headers = {key: npz.header(self._archive, info) for key, info in self._members.items()}
         self._check_headers(headers)
         # Shapes are right now, so this compares what is declared with what the model needs, before
         # anything large is decompressed: a small file that declares gigabytes costs nothing.
@@ -141,7 +139,7 @@ class _Reader:
                 f'{self._path} is damaged or forged: more or fewer bytes than its shape needs in '
                 f'{_some(wrong)}'
             )
-        arrays = {key: self._array(key, info) for key, info in self._members.items()}
+        arrays = {key: npz.read_array(self._archive, info) for key, info in self._members.items()}
         self._check_values(arrays)
         return arrays
 
@@ -190,7 +188,7 @@ class _Reader:
                 )
             )
 
-    def _check_headers(self, headers: dict[str, _Header]) -> None:
+    def _check_headers(self, headers: dict[str, npz.Header]) -> None:
         """Refuse arrays of other shapes and types than the model has."""
         wrong = [
             f'{key} {headers[key].shape} where {array.shape} belongs'
@@ -240,41 +238,6 @@ class _Reader:
             raise UserError(
                 f'{self._path} has counts that are not between 0 and {_MAX_COUNT:,}: {_some(wrong)}'
             )
-
-    def _header(self, info: zipfile.ZipInfo) -> _Header:
-        with self._archive.open(info) as file:
-            return _Header(file.read(_HEADER))
-
-    def _array(self, key: str, info: zipfile.ZipInfo) -> np.ndarray:
-        with self._archive.open(info) as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-            if file.read(1):  # reading to the end also has zipfile compare its checksum
-                raise ValueError(f'bytes after the array {key}')
-        return array
-
-
-class _Header:
-    """What an array declares.
-
-    Args:
-        start: the array's first bytes.
-
-    Attributes:
-        shape: its shape.
-        dtype: its type.
-        bytes: how many bytes it takes with its header.
-    """
-
-    def __init__(self, start: bytes) -> None:
-        file = io.BytesIO(start)
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            self.shape, _, self.dtype = np.lib.format.read_array_header_2_0(file)
-        else:
-            raise ValueError(f'unknown npy version {version[0]}.{version[1]}')
-        self.bytes = file.tell() + self.dtype.itemsize * math.prod(self.shape)
 
 
 def _some(names: Sequence[str]) -> str:

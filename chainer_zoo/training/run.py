@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import chainer
 import numpy as np
 
+from chainer_zoo import catalog
 from chainer_zoo import files
 from chainer_zoo import terminal
 from chainer_zoo.data import Dataset
@@ -85,10 +87,13 @@ def train(model: str = 'resnext', **settings: Any) -> Outcome:
         >>> outcome.accuracy
     """
     fields = {field.name for field in dataclasses.fields(Settings)}
-    options = {name: settings.pop(name) for name in sorted(settings.keys() - fields)}
-    return run(
-        Settings(model=model, options={**settings.pop('options', {}), **options}, **settings)
-    )
+    options = {'n_class', *catalog.entry(model).defaults}
+    for name in settings.keys() - fields - options:
+        close = difflib.get_close_matches(name, sorted(fields | options), n=1)
+        advice = f'; did you mean {close[0]}?' if close else ''
+        raise UserError(f'there is no setting {name}, and {model} has no such option{advice}')
+    given = {name: settings.pop(name) for name in settings.keys() & options}
+    return run(Settings(model=model, options={**settings.pop('options', {}), **given}, **settings))
 
 
 def run(settings: Settings) -> Outcome:

@@ -138,11 +138,12 @@ DEEP = '[' * 100_000 + ']' * 100_000
         ('updater/iteration', np.asarray(-1), 'updater/iteration is -1'),
         ('updater/iteration', np.asarray(2.5), 'where one int belongs'),
         ('updater/iteration', np.asarray(10**15), 'batches were drawn for'),
-        ('updater/iterator:main/iteration', np.asarray(10**15), 'batches were drawn for'),
+        ('updater/iterator:main/iteration', np.asarray(10**15), 'iteration is 1000000000000000'),
+        ('updater/iterator:main/iteration', np.asarray(7), '7 batches were drawn for 2 updates'),
         ('updater/iterator:main/n', np.asarray(7), 'n = 7'),
-        ('updater/iterator:main/rng/position', np.asarray(10**9), 'generator is damaged'),
-        ('extensions/RandomState/numpy/position', np.asarray(625), 'generator is damaged'),
-        ('extensions/RandomState/numpy/has_gauss', np.asarray(2), 'generator is damaged'),
+        ('updater/iterator:main/rng/position', np.asarray(10**9), 'expected 0 to 624'),
+        ('extensions/RandomState/numpy/position', np.asarray(625), 'expected 0 to 624'),
+        ('extensions/RandomState/numpy/has_gauss', np.asarray(2), 'expected 0 to 1'),
         ('extensions/RandomState/noise/draw', np.asarray(-5), 'noise/draw is -5'),
         ('extensions/SaveModels/best', np.asarray(np.nan), 'best is nan'),
         ('extensions/SaveModels/best', text('a'), 'where one float belongs'),
@@ -243,6 +244,13 @@ def declaring(shape, dtype='<f4'):
         file, {'shape': shape, 'fortran_order': False, 'descr': dtype}
     )
     return file.getvalue() + bytes(100)
+
+
+@pytest.mark.parametrize('characters', [3 * 10**8, 5 * 10**8])
+def test_a_text_that_only_declares_gigabytes_is_refused(run, refused, characters):
+    path, _ = arrays_of(run)
+    rewritten(path, **{'extensions/SaveModels/saved': declaring((), f'<U{characters}')})
+    assert 'declares' in refused()
 
 
 @pytest.mark.parametrize('shape', [(3 * 10**9,), (10**12,), (2**62, 2**62)])

@@ -391,11 +391,11 @@ def timed() -> Iterator[collections.Counter]:
         compiled loop.
     """
     here = context()
-    here.seconds = collections.Counter()
+    before, here.seconds = here.seconds, collections.Counter()
     try:
         yield here.seconds
     finally:
-        here.seconds = None
+        here.seconds = before
 
 
 def reorder(source: MemoryDesc, target: MemoryDesc, post_ops: Sequence = ()) -> Primitive:
