@@ -131,7 +131,10 @@ def add_model(
             'model', metavar='NAME', choices=None if first is None else [first], help=text
         )
         parser.add_argument(
-            '--model', metavar='NAME', default=argparse.SUPPRESS, help='NAME in another place'
+            '--model',
+            metavar='NAME',
+            default=argparse.SUPPRESS,
+            help='instead of NAME, at any place',
         )
         if first is None:
             parser.epilog = f'{parser.prog} NAME --help lists the options of a model.'
@@ -160,7 +163,7 @@ def add_options(parser: argparse.ArgumentParser, entry: Entry) -> None:
         '--n_class',
         type=whole(1),
         default=argparse.SUPPRESS,
-        help='number of classes (default: those of the data)',
+        help='number of classes (default: those of the data, else 10)',
     )
     for option in entry.options:
         name = '--' + option.name
