@@ -40,7 +40,7 @@ def test_it_says_what_onednn_computed():
 @pytest.mark.skipif(not engines.CPU.is_available(), reason='oneDNN does not load')
 def test_the_stages_of_a_sequence_are_rows():
     rows = {row.function: row for row in found(True).rows}
-    # six convolutions in blocks, one ahead of them and one behind
+    # six convolutions in blocks, one before them and one after
     assert rows['Convolution2D'].calls == rows['gradient of Convolution2D'].calls == 8
     assert rows['Sequence'].calls == rows['SequenceGrad'].calls >= 3
 
