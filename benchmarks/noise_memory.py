@@ -52,7 +52,7 @@ def whole(array):
 
 
 def kept(loss, model):
-    """Return the bytes of all arrays that the graph behind ``loss`` keeps, parameters left out."""
+    """Return the bytes of all arrays that the graph of ``loss`` keeps, parameters left out."""
     parameters = {id(whole(p.array)) for p in model.params()}
     found, nodes, seen = {}, [loss.creator_node], set()
     while nodes:

@@ -58,7 +58,7 @@ def _number(path: pathlib.Path) -> int | None:
 
 
 def _field(path: pathlib.Path, name: str) -> int | None:
-    """Return the number behind a name in a file of lines such as ``MemAvailable: 2048 kB``."""
+    """Return the number after a name in a file of lines such as ``MemAvailable: 2048 kB``."""
     try:
         for line in path.read_text().splitlines():
             words = line.split()

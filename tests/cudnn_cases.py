@@ -198,7 +198,7 @@ def assert_same_step(found, dtype, images):
     assert set(grads) == set(expected)
     largest = max(np.abs(grad).max() for grad in expected.values())
     for path, grad in expected.items():
-        # biases ahead of BN have a gradient of rounding errors alone
+        # biases before BN have a gradient of rounding errors alone
         np.testing.assert_allclose(
             grads[path],
             grad,

@@ -81,5 +81,5 @@ class Engine(abc.ABC):
         if reason is not None:
             raise UserError(f'{self.name} cannot be used: {reason}; {self.remedy()}')
 
-    def _free(self):
+    def _free(self):  # noqa: B027  # not every engine keeps memory
         """Give back memory that is kept for later arrays."""

@@ -30,7 +30,7 @@ def find(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
             try:
                 font = font_manager.get_font(path)
                 found = missing & _characters(font)
-                if found and font.scalable:  # pictures of a fixed size are not drawn
+                if found and font.scalable:  # bitmap fonts of a fixed size are not drawn
                     # matplotlib keeps a list, which fonts installed since then are not in
                     font_manager.fontManager.addfont(path)
                     families.append(font.family_name)

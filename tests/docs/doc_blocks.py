@@ -31,7 +31,7 @@ class Block:
     """A fenced code block.
 
     Attributes:
-        language: the word behind the fence.
+        language: the word after the fence.
         text: what is inside.
         line: where it starts.
         not_run: why it is not run, or None.

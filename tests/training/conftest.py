@@ -35,7 +35,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def command(tiny):
-    """Returns the command line of a small run, with more arguments behind it."""
+    """Returns the command line of a small run, with more arguments after it."""
 
     def line(*more):
         return [

@@ -26,7 +26,7 @@ class OneDNN(Engine):
     stages = OneDNNStages()
     _key = 'chainer_zoo_cpu_engine'
 
-    @functools.cache
+    @functools.cache  # noqa: B019  # the one engine lives as long as the process
     def why_not(self):
         """Return why the library does not load (str, one line), or None if it does."""
         try:

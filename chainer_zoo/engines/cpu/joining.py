@@ -52,7 +52,7 @@ def split(x, bounds):
         if y.size:
             primitive.cached(
                 ('split', x.shape, shape),
-                lambda: primitive.reorder(
+                lambda shape=shape: primitive.reorder(
                     primitive.strided(shape, (h * w * c, 1, w * c, c)),
                     primitive.channels_last(shape),
                 ),

@@ -254,7 +254,7 @@ def has_avx512(library: ctypes.CDLL) -> bool:
 
 
 def implementation(library: ctypes.CDLL, descriptor: c_void_p) -> str:
-    """Return the name oneDNN gives to the code behind a primitive descriptor, e.g. 'ref:any'."""
+    """Return the name oneDNN gives to the code of a primitive descriptor, e.g. 'ref:any'."""
     name = c_char_p()
     check(
         library.dnnl_primitive_desc_query(descriptor, QUERY_IMPLEMENTATION, 0, ctypes.byref(name)),

@@ -290,10 +290,10 @@ def pitch(x):
     b, c, h, w = x.shape
     if is_channels_last(x):
         return c
-    # How many pixels further each axis leads; one of length 1 leads nowhere.
+    # How many pixels a step along each axis skips. An axis of length 1 has no step.
     steps = [
-        (stride, ahead)
-        for n, stride, ahead in zip((b, h, w), (x.strides[0],) + x.strides[2:], (h * w, w, 1))
+        (stride, distance)
+        for n, stride, distance in zip((b, h, w), (x.strides[0],) + x.strides[2:], (h * w, w, 1))
         if n > 1
     ]
     nbytes = steps[-1][0] // steps[-1][1] if steps else 0
@@ -302,7 +302,7 @@ def pitch(x):
         or nbytes % _ITEM
         or c > 1
         and x.strides[1] != _ITEM
-        or any([stride != ahead * nbytes for stride, ahead in steps])
+        or any([stride != distance * nbytes for stride, distance in steps])
     ):
         return 0
     return nbytes // _ITEM

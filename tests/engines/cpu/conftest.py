@@ -26,7 +26,7 @@ def threads():
 
 @pytest.fixture
 def unfilled(monkeypatch):
-    """Let memory that nobody has written to be what spoils every sum."""
+    """Fill fresh memory with NaN, so that reading what nobody wrote shows."""
     from chainer_zoo.engines.cpu import memory
 
     def empty(*args, **kwargs):

@@ -1,4 +1,4 @@
-"""1x1 convolutions in pieces are Chainer's, whatever comes ahead of them and behind them."""
+"""1x1 convolutions in pieces are Chainer's, whatever comes before and after them."""
 
 import chainer.functions as F
 import engine_checks as engine

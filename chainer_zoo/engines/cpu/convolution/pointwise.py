@@ -1,9 +1,9 @@
-"""1x1 convolutions that normalize what they read, and write where others write, too.
+"""1x1 convolutions that normalize their input and can write into part of a larger array.
 
-A 1x1 convolution is one product of matrices, pixels by channels. oneDNN's own code for it reads and
-writes whole arrays, so BN with ReLU ahead of it is a pass of its own, and so is a concatenation
-behind it. Here loops normalize some pixels, and oneDNN multiplies these while the cache holds them,
-into the channels of a larger array if need be.
+A 1x1 convolution is one matrix product, pixels by channels. oneDNN's own code for it reads and
+writes whole arrays, so BN with ReLU before it is a pass of its own, and so is a concatenation after
+it. Here compiled loops normalize a few pixels at a time, and oneDNN multiplies these while they are
+in the cache. The result can go into some channels of a larger array.
 """
 
 from __future__ import annotations

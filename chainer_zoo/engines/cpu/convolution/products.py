@@ -1,11 +1,14 @@
 """The gradient of a convolution's weights as products of matrices.
 
-Without AVX-512 oneDNN's own code for this gradient is slow, most of all while other programs use the
-memory, and its products of matrices are not. A kernel of one pixel needs one: gradients of the result by inputs, over
-all pixels. For a larger one the images get a border of zeros, row behind row. Then the pixel that
-a kernel's element meets lies at a fixed distance behind that of the result, so each element needs
-one product, too; those of a kernel's row are joined, because ``K`` pixels behind each other are one
-row of ``K C`` numbers. Rows that overlap are no matrix to oneDNN, so every K-th one is taken, K times.
+Without AVX-512 oneDNN's own code for this gradient is slow, most of all while other programs use
+the memory. Its matrix products are not slow.
+
+A 1x1 kernel needs one product over all pixels: gradients of the result times inputs. For a larger
+kernel, zeros are put between the rows of the images. Then each element of the kernel reads its
+pixels at a fixed distance from those of the result, so each element needs one product too. The K
+elements of one kernel row share a product, because K consecutive pixels are contiguous: one row of
+K C numbers. Such rows overlap, which oneDNN does not take as a matrix, so every K-th row is taken,
+K times.
 """
 
 from __future__ import annotations
@@ -83,8 +86,8 @@ def gradient(
 def _bordered(x, gy, kernel):
     """Return pixels and gradients as matrices with a row for each pixel, borders of zeros between.
 
-    Behind each row of an image there is half a kernel of zeros, and behind each image that many
-    rows. So there is before the first pixel, and behind the last.
+    Each row of an image is followed by half a kernel of zeros, and each image by as many rows of
+    them. The matrix of pixels begins and ends with such a border too.
     """
     b, c, h, w = x.shape
     half = kernel // 2
@@ -95,11 +98,11 @@ def _bordered(x, gy, kernel):
     return xs, _spread(gy, 0, rows - n, half)
 
 
-def _spread(x, before, behind, half):
-    """Return ``x`` with borders, as a matrix with ``before`` and ``behind`` rows of zeros around."""
+def _spread(x, before, after, half):
+    """Return ``x`` with borders, as a matrix with ``before`` and ``after`` rows of zeros around it."""
     b, c, h, w = x.shape
     n = b * (h + half) * (w + half)
-    y = memory.empty((before + n + behind, c))
+    y = memory.empty((before + n + after, c))
     y[:before] = 0
     y[before + n :] = 0
     inner = y[before : before + n].reshape(b, h + half, w + half, c)
