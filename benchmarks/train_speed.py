@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=2 python benchmarks/train_speed.py [NAME ...] [--repeat N] [--threads N]
 
 Each contestant is a process of its own with the same weights and images; they take turns, one
-step each, so that whatever else the machine does affects all equally. A step is forward, softmax cross
-entropy, backward and an update of momentum SGD with weight decay (beside the engine by this
+step each, so that whatever else the machine does affects all equally. A step is forward, softmax
+cross entropy, backward and an update of momentum SGD with weight decay (beside the engine by this
 project's own, which training uses, too); evaluation is forward alone. The table has medians over
 the turns, peak memory of the process, and ratios to the engine. PyTorch runs contiguous and
 channels_last, and the faster one counts. ``--check`` compares the logits of the twins with ours

@@ -2,8 +2,8 @@
 
 :class:`Kernels` stands in for ``chainer.backends.cuda.elementwise``. A function's own
 ``forward_gpu`` then runs on NumPy arrays: what it launches is written as CuPy writes it for arrays
-of those types and layouts, compiled by g++ with ``cpu_cuda.h`` before it and run. The sources are kept, and
-:func:`nvrtc` compiles them for GPUs.
+of those types and layouts, compiled by g++ with ``cpu_cuda.h`` before it and run. The sources are
+kept, and :func:`nvrtc` compiles them for GPUs.
 """
 
 import ctypes

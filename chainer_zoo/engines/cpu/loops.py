@@ -1,10 +1,10 @@
 """The compiled loops of ``winograd``, ``pointwise`` and ``normalization`` beside this module.
 
-They are one module, because machine code that was kept is not used again when its own module has
-changed, but is when another one has, whose functions it may contain.
+They are one module because Numba's cache notices a change of a function's own module only, not one
+of another module whose functions it has compiled in.
 
-A callback runs on every thread of :func:`chainer_zoo.engines.cpu.openmp.run`. It gets the address of a
-description of its arrays and numbers, and begins with :func:`_unpack`. Whatever imports this module
+A callback runs on every thread of :func:`chainer_zoo.engines.cpu.openmp.run`. It gets the address
+of a description of its arrays and numbers, and begins with :func:`_unpack`. Whatever imports this module
 has seen that Numba can be used, and that oneDNN loads.
 
 Arrays are float32, images C-ordered: (B, H, W, C or more, of which the first C channels count).
@@ -137,7 +137,7 @@ def _multiply(numbers, turned, m, n, k, a, a_pitch, b, b_pitch, beta, y, y_pitch
 
 @jit.compiled
 def _share(count):
-    """Return this thread's number, the first of ``count`` that is its own, and the first behind."""
+    """Return this thread's number, the first of ``count`` that is its own, and the first after."""
     number, threads = _thread_number(), _thread_count()
     return number, count * number // threads, count * (number + 1) // threads
 
@@ -535,7 +535,7 @@ def join_moments(found, mean, var):
 
 @jit.compiled
 def _tiled(values, c, n):
-    """Return a float32 array of n numbers, in which the c values follow each other again and again."""
+    """Return a float32 array of n numbers that repeats the c values."""
     tiled = np.empty(n, np.float32)
     for i in range(n):
         tiled[i] = values[i % c]
@@ -544,7 +544,7 @@ def _tiled(values, c, n):
 
 @jit.compiled
 def _row_length(c):
-    """Return how many numbers are worked on in one loop: some pixels, where one has few channels."""
+    """Return how many numbers one loop handles: several pixels if they have few channels."""
     return max(1, _WIDTH // c) * c
 
 

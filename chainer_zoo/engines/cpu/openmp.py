@@ -44,7 +44,8 @@ def can_run():
     except Exception as error:  # whatever an untried version of Numba or LLVM raises
         warnings.warn(
             'convolutions take up to twice as long, and batch normalization loses a '
-            f'digit, as Numba does not compile their loops: {error}'
+            f'digit, as Numba does not compile their loops: {error}',
+            stacklevel=2,
         )
         return False
 
@@ -70,8 +71,8 @@ def run(name, callback, arrays, numbers):
     Args:
         name (str): what it computes, where an error has to say so.
         callback (str): the name of one of :mod:`chainer_zoo.engines.cpu.loops`.
-        arrays (sequence of numpy.ndarray): float32 or uint8, C-ordered, of up to 4 axes. Of those with 4,
-            images (B, H, W, C), the channels may be some of an array with more.
+        arrays (sequence of numpy.ndarray): float32 or uint8, C-ordered, of up to 4 axes. Images
+            (B, H, W, C) may be some channels of a larger array.
         numbers (sequence of int): whole numbers.
 
     Raises:

@@ -99,7 +99,7 @@ def _bordered(x, gy, kernel):
 
 
 def _spread(x, before, after, half):
-    """Return ``x`` with borders, as a matrix with ``before`` and ``after`` rows of zeros around it."""
+    """Return ``x`` with borders as a matrix, with rows of zeros before and after it."""
     b, c, h, w = x.shape
     n = b * (h + half) * (w + half)
     y = memory.empty((before + n + after, c))
