@@ -252,6 +252,7 @@ def render_inside(
     (train_whole, train_kinds), (test_whole, test_kinds) = (
         inside(function, steps) for function in (train, evaluate)
     )
+    parts: list[tuple[str, float, float]]
     parts = [(kind, train_kinds[kind], test_kinds[kind]) for kind in {**train_kinds, **test_kinds}]
     parts.sort(key=lambda part: -part[1] - part[2])
     train_sum, test_sum = sum(train_kinds.values()), sum(test_kinds.values())
