@@ -4,8 +4,8 @@ They are one module because Numba's cache notices a change of a function's own m
 of another module whose functions it has compiled in.
 
 A callback runs on every thread of :func:`chainer_zoo.engines.cpu.openmp.run`. It gets the address
-of a description of its arrays and numbers, and begins with :func:`_unpack`. Whatever imports this module
-has seen that Numba can be used, and that oneDNN loads.
+of a description of its arrays and numbers, and begins with :func:`_unpack`. Import this module only
+where Numba can be used and oneDNN loads.
 
 Arrays are float32, images C-ordered: (B, H, W, C or more, of which the first C channels count).
 A *tile* is 2 x 2 pixels of a 3x3 convolution's result; ``first`` and ``count`` say which rows of
