@@ -59,7 +59,7 @@ def test_a_result_says_what_the_program_understands(result):
     assert re.fullmatch(r'201[67]-\d\d-\d\d', result.date)
     assert abs(float(result.figure) - result.accuracy) < 0.01
     assert result.init in initializers.RULES
-    assert result.images in ('', 'article')
+    assert result.images in ('original', 'article')
     assert all(re.fullmatch('[0-9a-f]{7}', commit) for commit in result.commits.values())
 
 

@@ -15,11 +15,23 @@ from chainer_zoo.catalog.entry import Entry
 from chainer_zoo.catalog.entry import N_CLASS
 from chainer_zoo.catalog.entry import Option
 from chainer_zoo.catalog.entry import Recipe
+from chainer_zoo.catalog.results import Doubt
+from chainer_zoo.catalog.results import Result
 from chainer_zoo.catalog.rows import ENTRIES
 from chainer_zoo.errors import UserError
 from chainer_zoo.records import shown
 
-__all__ = ['Entry', 'N_CLASS', 'Option', 'Recipe', 'build', 'entry', 'names']
+__all__ = [
+    'Doubt',
+    'Entry',
+    'N_CLASS',
+    'Option',
+    'Recipe',
+    'Result',
+    'build',
+    'entry',
+    'names',
+]
 
 
 def names() -> list[str]:

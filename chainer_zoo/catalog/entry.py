@@ -12,6 +12,7 @@ from chainer_zoo import initializers
 from chainer_zoo import memory
 from chainer_zoo.catalog.results import Result
 from chainer_zoo.catalog.results import results_of
+from chainer_zoo.data.images import SIZE_CLASSES
 from chainer_zoo.errors import UserError
 from chainer_zoo.memory import Budget
 from chainer_zoo.records import shown
@@ -295,9 +296,25 @@ class Entry:
                 f'{budget.what} takes more memory than the system gives: choose a smaller one'
             ) from e
 
-    def image_class(self, options: dict[str, Any]) -> str:
-        """Return the size class of the images for completed ``options``."""
-        return self.images(options) if callable(self.images) else self.images
+    def image_class(self, options: dict[str, Any], images: str = 'original') -> str:
+        """Return the size class of the images.
+
+        Args:
+            options: all options of the model.
+            images: ``original``; or ``article``, as the original prepared them until 2016-10-31.
+
+        Raises:
+            UserError: there is no older way of preparing images of this size.
+        """
+        name = self.images(options) if callable(self.images) else self.images
+        if images == 'original':
+            return name
+        if f'{name}-article' not in SIZE_CLASSES:
+            raise UserError(
+                f'--images article: the images of {self.name}, of the class {name}, were prepared '
+                'in one way only; leave it out'
+            )
+        return f'{name}-article'
 
     def model_file(self, options: dict[str, Any], epoch: int) -> str:
         """Return the file name that the original gives the model after ``epoch``."""

@@ -65,7 +65,7 @@ class Result:
         in_article: whether the article prints it.
         options: the model's options, where they are not the row's defaults.
         recipe: fields of the recipe, where they are not the row's.
-        images: ``'article'`` for the crops of before 2016-10-31, ``''`` for the row's.
+        images: ``'article'`` for the crops of before 2016-10-31, else ``'original'``.
         init: the rule of initialization, a key of :data:`chainer_zoo.initializers.RULES`.
         doubts: what is not certain; the rest is.
         note: what else a reader should know.
@@ -81,7 +81,7 @@ class Result:
     in_article: bool = False
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    images: str = ''
+    images: str = 'original'
     init: str = 'per_channel'
     doubts: tuple[Doubt, ...] = ()
     note: str = ''

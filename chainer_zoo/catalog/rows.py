@@ -331,7 +331,13 @@ _ROWS = (
         row='Highway (Fitnet19)',
         model=Highway,
         recipe=Recipe(
-            lr=0.1, epochs=240, weight_decay=5e-4, drop_after=(60, 120, 160), divide_by=1, times=0.2
+            # unlike the original: its highway ignores -lr
+            lr=0.1,
+            epochs=240,
+            weight_decay=5e-4,
+            drop_after=(60, 120, 160),
+            divide_by=1,
+            times=0.2,
         ),
         original='highway_networks',
         commit='5f990f3',
@@ -878,8 +884,9 @@ _ROWS = (
             epochs=300,
             drop_after=(150, 225),
             skip_dropped=True,
-            source="The paper's section 4. The original's optimizer is an unfinished "
-            'experiment with Adam that divides by zero.',
+            source="The paper's section 4, which the original's code of 2016-12-22 (b76821c) agrees "
+            'with. In January 2017 it clipped the gradients of each link at 2.0 (890a8e8) and then '
+            'became an unfinished experiment with Adam that divides by zero (4a3d25e).',
         ),
         original='pyramidal_residual_networks_with_separated_stochastic_depth',
         commit='9dd962c',

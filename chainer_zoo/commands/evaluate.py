@@ -23,6 +23,7 @@ def add_arguments(parser: flags.Parser, argv: Sequence[str]) -> None:
     flags.add_load_model(parser)
     flags.add_device(parser)
     flags.add_data(parser, train=False)
+    flags.add_images(parser, 'prepared_as')
     parser.add_argument(
         '--per_class',
         metavar='N',
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     batch = args.batch or recipe.batch
     divide = args.test_batch_divide or (1 if args.batch else recipe.micro_batches)
     batch = max(1, min(batch // divide, len(x)))
-    images = ImagePipeline(args.entry.image_class(options))
+    images = ImagePipeline(args.entry.image_class(options, args.prepared_as))
     if args.batch or args.test_batch_divide:
         size = images.sizes.test
         check_memory(args.entry, options, batch, size, train=False, gpu=args.gpu)

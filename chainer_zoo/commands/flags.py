@@ -11,11 +11,15 @@ from typing import NoReturn
 
 from chainer_zoo import catalog
 from chainer_zoo.catalog import Entry
+from chainer_zoo.catalog import Result
 from chainer_zoo.files import one_line
 from chainer_zoo.training.settings import CPU_ENGINES
 from chainer_zoo.training.settings import DATASETS
 from chainer_zoo.training.settings import DTYPES
+from chainer_zoo.training.settings import IMAGES
+from chainer_zoo.training.settings import INITS
 from chainer_zoo.training.settings import LARGEST_BATCH
+from chainer_zoo.training.settings import LARGEST_DECAY
 from chainer_zoo.training.settings import LARGEST_LR
 from chainer_zoo.training.settings import LARGEST_SEED
 from chainer_zoo.training.settings import LAST_EPOCH
@@ -81,6 +85,23 @@ def positive(at_most: float) -> Callable[[str], float]:
         if not 0 < value <= at_most:
             raise argparse.ArgumentTypeError(
                 f'must be a number larger than 0 and at most {at_most:g}, not {_short(text)}'
+            )
+        return value
+
+    return parse
+
+
+def at_least_0(at_most: float) -> Callable[[str], float]:
+    """Return an argparse type: a number from 0 to ``at_most``."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= at_most:
+            raise argparse.ArgumentTypeError(
+                f'must be a number of at least 0 and at most {at_most:g}, not {_short(text)}'
             )
         return value
 
@@ -265,6 +286,18 @@ def add_data(parser: argparse.ArgumentParser, train: bool = True) -> None:
         )
 
 
+def add_images(parser: Any, dest: str, default: str = 'original') -> None:
+    """Add how images are prepared."""
+    parser.add_argument(
+        '--images',
+        dest=dest,
+        choices=IMAGES,
+        default=default,
+        help='article: as the original prepared them until 2016-10-31, with crops of 26 of 28 to '
+        '36 pixels or 122 of 124 to 132, and no 10 added to the variance',
+    )
+
+
 def add_load_model(parser: argparse.ArgumentParser) -> None:
     """Add the file of a saved model, which must be given."""
     parser.add_argument(
@@ -292,10 +325,33 @@ def add_style(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def add_training(parser: argparse.ArgumentParser, entry: Entry) -> None:
-    """Add the flags of a training run; defaults are the model's recipe."""
+def add_training(
+    parser: argparse.ArgumentParser, entry: Entry, result: Result | None = None
+) -> None:
+    """Add the flags of a training run.
+
+    Args:
+        parser: it has the model's options.
+        entry: the model's; its recipe has the defaults.
+        result: the published result whose options and recipe are the defaults instead, if not None.
+    """
     recipe = entry.recipe
+    if result is not None:
+        recipe = result.of(recipe)
+        parser.set_defaults(**result.options)
     group = parser.add_argument_group('training')
+    group.add_argument(
+        '--as-article',
+        '--figure',
+        dest='figure',
+        metavar='FIGURE',
+        nargs='?',
+        const='',
+        default=None,
+        help="train as a published accuracy was measured, the article's or the one named, and say "
+        'what is only likely: '
+        + (', '.join(result.figure for result in entry.results) or 'none was published'),
+    )
     group.add_argument(
         '-b', '--batch', type=whole(1, LARGEST_BATCH), default=recipe.batch, help='batch size'
     )
@@ -316,6 +372,21 @@ def add_training(parser: argparse.ArgumentParser, entry: Entry) -> None:
         default=recipe.lr,
         help='learning rate that the schedule starts from',
     )
+    group.add_argument(
+        '--weight_decay',
+        metavar='DECAY',
+        type=at_least_0(LARGEST_DECAY),
+        default=recipe.weight_decay,
+        help='added to every gradient as DECAY times the parameter',
+    )
+    group.add_argument(
+        '--init',
+        choices=INITS,
+        default='per_channel' if result is None else result.init,
+        help='the rule that weights start by: the one of 2016-11-22 on, of 2016-11-13 on, of '
+        '2016-10-20 on',
+    )
+    add_images(group, 'images', 'original' if result is None else result.images)
     group.add_argument(
         '-trb',
         '--train_batch_divide',

@@ -24,6 +24,7 @@ def add_arguments(parser: flags.Parser, argv: Sequence[str]) -> None:
     parser.set_defaults(entry=flags.add_model(parser, argv, default='resnext', name_first=False))
     flags.add_load_model(parser)
     flags.add_device(parser)
+    flags.add_images(parser, 'prepared_as')
     parser.add_argument(
         'images',
         metavar='IMAGE',
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(
             f'{len(names)} names for {options["n_class"]} classes: give them all with --names'
         )
-    images = ImagePipeline(args.entry.image_class(options))
+    images = ImagePipeline(args.entry.image_class(options, args.prepared_as))
     status = 0
     for path in args.images:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from typing import Any
 
@@ -100,11 +99,9 @@ def assemble(
     iterator.iteration = (settings.start_epoch - 1) * _updates_per_epoch(settings, data)
 
     model = _make_model(settings, options, device, filled=not resumed)
-    optimizer = make_optimizer(
-        settings.entry.recipe, model, settings.lr, settings.dtype == 'mixed16'
-    )
+    optimizer = make_optimizer(settings.recipe, model, settings.lr, settings.dtype == 'mixed16')
     images = ImagePipeline(
-        settings.entry.image_class(options), dtype=chainer.get_dtype(map_mixed16=np.float16)
+        settings.image_class(options), dtype=chainer.get_dtype(map_mixed16=np.float16)
     )
     updater = MicroBatchUpdater(
         iterator,
@@ -141,7 +138,7 @@ def _make_model(
 ) -> chainer.Chain:
     """Return the model on its device, started as the settings say, if it is to be filled at all."""
     drawn = filled and settings.load_model is None
-    with contextlib.nullcontext() if drawn else initializers.unfilled():
+    with initializers.using_rule(settings.init) if drawn else initializers.unfilled():
         model = settings.entry.build(**options)
     _require_memory(settings, options, model)
     if settings.load_model is not None:
@@ -155,7 +152,7 @@ def _require_memory(settings: Settings, options: dict[str, Any], model: chainer.
     available = memory.available()
     if settings.gpu >= 0 or available is None:
         return
-    size = SIZE_CLASSES[settings.entry.image_class(options)]
+    size = SIZE_CLASSES[settings.image_class(options)]
     trained = settings.batch // settings.train_batch_divide * size.crop**2
     tested = settings.batch // settings.test_batch_divide * size.test**2
     floats = sum(param.size for param in model.params()) + 3 * max(trained, tested)
@@ -169,7 +166,7 @@ def _require_memory(settings: Settings, options: dict[str, Any], model: chainer.
 
 
 def _add_learning_rate(trainer: training.Trainer, settings: Settings, stop: Stop) -> None:
-    recipe, lr = settings.entry.recipe, settings.lr
+    recipe, lr = settings.recipe, settings.lr
     trainer.extend(extensions.ReportRate())
     trainer.extend(
         extensions.WholeSchedule(recipe, lr, stop)

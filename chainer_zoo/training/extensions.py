@@ -259,6 +259,7 @@ class SaveModels(extension.Extension):
             self.best = self.evaluation.last.accuracy
             model_file.save(os.path.join(self.folder, BEST_MODEL), model)
         self.saved = [old for old in self.saved if old != name] + [name]
+        # unlike the original: it keeps the models of all epochs
         for old in self.saved[: -self.keep]:
             remove(os.path.join(self.folder, old))
         self.saved = self.saved[-self.keep :]

@@ -140,7 +140,8 @@ def make_optimizer(
     optimizer.setup(model)
     if mixed16:
         optimizer.loss_scaling()
-    optimizer.add_hook(optimizer_hooks.WeightDecay(recipe.weight_decay))
+    if recipe.weight_decay:
+        optimizer.add_hook(optimizer_hooks.WeightDecay(recipe.weight_decay))
     if recipe.clip is not None:
         optimizer.add_hook(optimizer_hooks.GradientClipping(recipe.clip))
     set_lr(optimizer, recipe, 1, lr)

@@ -16,6 +16,7 @@ from chainer_zoo import records
 from chainer_zoo.data import Dataset
 from chainer_zoo.errors import UserError
 from chainer_zoo.training.settings import LARGEST_BATCH
+from chainer_zoo.training.settings import LARGEST_DECAY
 from chainer_zoo.training.settings import LARGEST_LR
 from chainer_zoo.training.settings import LARGEST_SEED
 from chainer_zoo.training.settings import LAST_EPOCH
@@ -34,10 +35,18 @@ _IDENTITY = {
     'seed': records.whole(0, LARGEST_SEED),
     'dtype': records.text(100),
 }
+#: Likewise, but older versions did not record it: they had no choice.
+_NEWER_IDENTITY = {
+    'weight_decay': records.number(0, LARGEST_DECAY),
+    'init': records.text(100),
+    'image_pipeline': records.text(100),
+    'figure': records.optional(records.text(100)),
+}
 _IMAGES = records.fields({'training': records.whole(1, MOST), 'test': records.whole(1, MOST)})
 _RECORD = records.fields(
     {**_IDENTITY, 'data': records.text(10_000)},
     {
+        **_NEWER_IDENTITY,
         'data_digest': records.text(100),
         'images': _IMAGES,
         'engine': records.text(100),
@@ -68,6 +77,10 @@ def make(settings: Settings, options: dict[str, Any], data: Dataset, engine: str
         'train_batch_divide': settings.train_batch_divide,
         'test_batch_divide': settings.test_batch_divide,
         'lr': settings.lr,
+        'weight_decay': settings.weight_decay,
+        'init': settings.init,
+        'image_pipeline': settings.images,
+        'figure': settings.figure,
         'epoch': settings.epoch,
         'start_epoch': settings.start_epoch,
         'seed': settings.seed,
@@ -130,12 +143,21 @@ def require_match(found: Any, this: dict[str, Any], path: str) -> list[str]:
     try:
         saved = _RECORD(found, 'the record')
         # options that its version did not know have their defaults
-        saved['options'] = catalog.entry(saved['model']).complete(saved['options'])
+        entry = catalog.entry(saved['model'])
+        saved['options'] = entry.complete(saved['options'])
     except UserError as e:
         raise UserError(
             f'the snapshot {path} is damaged, or of another version of this program: {e}'
         ) from e
-    for key in _IDENTITY:
+    usual = {
+        'weight_decay': entry.recipe.weight_decay,
+        'init': 'per_channel',
+        'image_pipeline': 'original',
+    }
+    for key, value in usual.items():
+        if saved[key] is None:
+            saved[key] = value
+    for key in (*_IDENTITY, *_NEWER_IDENTITY):
         if saved[key] != this[key]:
             raise UserError(
                 f'the snapshot was made with {key} {records.shown(saved[key])}, this run has '

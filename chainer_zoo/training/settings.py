@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import numbers
 import os
 from typing import Any
 
 from chainer_zoo import catalog
+from chainer_zoo import initializers
 from chainer_zoo.errors import UserError
 from chainer_zoo.records import shown
 
@@ -24,9 +24,18 @@ LONGEST_RUN = 1e7  # minutes, which is 19 years
 DATASETS = ('cifar10', 'shapes', 'auto')
 CPU_ENGINES = ('auto', 'onednn', 'numpy')
 DTYPES = ('float32', 'mixed16')
+IMAGES = ('original', 'article')
+INITS = tuple(initializers.RULES)
+LARGEST_DECAY = 1e6
 
 _OF_RECIPE: Any = None  # stands for the value of the model's recipe
-_CHOICES = {'dataset': DATASETS, 'cpu': CPU_ENGINES, 'dtype': DTYPES}
+_CHOICES = {
+    'dataset': DATASETS,
+    'cpu': CPU_ENGINES,
+    'dtype': DTYPES,
+    'images': IMAGES,
+    'init': INITS,
+}
 _PATHS = {
     'out': '--out',
     'data': '--data',
@@ -43,10 +52,11 @@ class _Number:
 
     Attributes:
         flag: what messages call it, as on the command line.
-        least: for a number that is not whole, it must be larger.
+        least: the least that is allowed.
         most: the largest that is allowed.
         whole: whether it must be a whole number.
         optional: whether it may be None.
+        above: whether it must be larger than ``least``.
     """
 
     flag: str
@@ -54,6 +64,7 @@ class _Number:
     most: float
     whole: bool = True
     optional: bool = False
+    above: bool = False
 
     def check(self, value: object) -> None:
         """Raise UserError unless ``value`` is such a number."""
@@ -67,10 +78,13 @@ class _Number:
                     f'{self.flag} must be a whole number from {self.least} to {self.most:,}, '
                     f'not {shown(value)}'
                 )
-        elif not right or not self.least < value <= self.most:  # type: ignore[operator]
+            return
+        in_bounds = right and self.least <= value <= self.most  # type: ignore[operator]
+        if not in_bounds or (self.above and value == self.least):
+            least = 'larger than' if self.above else 'of at least'
             raise UserError(
-                f'{self.flag} must be a number larger than {self.least} and at most '
-                f'{self.most:g}, not {shown(value)}'
+                f'{self.flag} must be a number {least} {self.least} and at most {self.most:g}, '
+                f'not {shown(value)}'
             )
 
 
@@ -78,12 +92,13 @@ _NUMBERS = {
     'batch': _Number('-b', 1, LARGEST_BATCH),
     'epoch': _Number('-e', 1, LAST_EPOCH),
     'start_epoch': _Number('-s', 1, LAST_EPOCH),
-    'lr': _Number('-lr', 0, LARGEST_LR, whole=False),
+    'lr': _Number('-lr', 0, LARGEST_LR, whole=False, above=True),
+    'weight_decay': _Number('--weight_decay', 0, LARGEST_DECAY, whole=False),
     'train_batch_divide': _Number('-trb', 1, LARGEST_BATCH),
     'test_batch_divide': _Number('-teb', 1, LARGEST_BATCH),
     'seed': _Number('--seed', 0, LARGEST_SEED),
     'iterations': _Number('--iterations', 1, MOST, optional=True),
-    'minutes': _Number('--minutes', 0, LONGEST_RUN, whole=False, optional=True),
+    'minutes': _Number('--minutes', 0, LONGEST_RUN, whole=False, optional=True, above=True),
     'gpu': _Number('-g', -1, LAST_GPU),
     'limit_train': _Number('--limit_train', 1, MOST, optional=True),
     'limit_test': _Number('--limit_test', 1, MOST, optional=True),
@@ -97,20 +112,29 @@ class Settings:
     """What a training run is asked to do.
 
     The fields are called as the flags of ``train_cifar10.py``. Where a default is said to be the
-    recipe's, it is that of the model, as the article trains it.
+    recipe's, it is that of the original's last state, or that of a published figure if ``figure``
+    names one.
 
     Attributes:
         model: one of :func:`chainer_zoo.names`.
         options: the model's own, by name; ``n_class`` may be among them and is the number of the
             data's classes if not.
+        figure: a published accuracy in percent, as it was printed, like ``'93.77'``: options,
+            recipe, images and initialization are then those that it was measured with, where they
+            are not given; None: those of the original's last state.
         batch: batch size (default: the recipe's).
         epoch: the last epoch, from 1 on (default: the recipe's number of epochs).
         start_epoch: the first epoch, whose learning rate the run starts with.
         lr: the learning rate that the schedule starts from (default: the recipe's).
+        weight_decay: added to every gradient as weight_decay * parameter (default: the recipe's).
         train_batch_divide: micro-batches of a batch: their gradients are summed, and batch
             normalization sees one at a time (default: the recipe's).
         test_batch_divide: testing takes batch / test_batch_divide images at a time, which bounds
             the memory (default: the recipe's micro-batches).
+        init: the rule that weights start by, a key of :data:`chainer_zoo.initializers.RULES`
+            (default: ``per_channel``, or the figure's).
+        images: how images are prepared: ``original``; or ``article``: as the original did until
+            2016-10-31, when some figures were measured (default: ``original``, or the figure's).
         seed: the same seed gives the same numbers.
         iterations: stop after so many updates, if not None.
         minutes: stop after so many minutes, if not None.
@@ -138,12 +162,16 @@ class Settings:
 
     model: str = 'resnext'
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    figure: str | None = None
     batch: int = _OF_RECIPE
     epoch: int = _OF_RECIPE
     start_epoch: int = 1
     lr: float = _OF_RECIPE
+    weight_decay: float = _OF_RECIPE
     train_batch_divide: int = _OF_RECIPE
     test_batch_divide: int = _OF_RECIPE
+    init: str = _OF_RECIPE
+    images: str = _OF_RECIPE
     seed: int = 0
     iterations: int | None = None
     minutes: float | None = None
@@ -164,13 +192,21 @@ class Settings:
     snapshot_every: int = 0
 
     def __post_init__(self) -> None:
-        recipe = self.entry.recipe
+        if not isinstance(self.options, dict):
+            raise UserError(f'options must be a dict by name, not {shown(self.options)}')
+        recipe, result = self.entry.recipe, self.result
+        if result is not None:
+            recipe = result.of(recipe)
+            self.options = {**result.options, **self.options}
         defaults = {
             'batch': recipe.batch,
             'epoch': recipe.epochs,
             'lr': recipe.lr,
+            'weight_decay': recipe.weight_decay,
             'train_batch_divide': recipe.micro_batches,
             'test_batch_divide': recipe.micro_batches,
+            'init': 'per_channel' if result is None else result.init,
+            'images': 'original' if result is None else result.images,
             'out': f'results/{self.model}',
         }
         for name, value in defaults.items():
@@ -184,9 +220,28 @@ class Settings:
         """The model's entry in the catalog."""
         return catalog.entry(self.model)
 
+    @property
+    def result(self) -> catalog.Result | None:
+        """The published result that :attr:`figure` names, or None."""
+        return None if self.figure is None else self.entry.result(self.figure)
+
+    @property
+    def recipe(self) -> catalog.Recipe:
+        """How the run trains; batch, epochs and learning rate are in fields of their own."""
+        recipe = self.entry.recipe
+        if self.result is not None:
+            recipe = self.result.of(recipe)
+        return dataclasses.replace(recipe, weight_decay=self.weight_decay)
+
+    def image_class(self, options: dict[str, Any]) -> str:
+        """Return the size class of the images for the model's completed options.
+
+        Raises:
+            UserError: there is no older way of preparing images of this size.
+        """
+        return self.entry.image_class(options, self.images)
+
     def _check_values(self) -> None:
-        if not isinstance(self.options, dict):
-            raise UserError(f'options must be a dict by name, not {shown(self.options)}')
         self.entry.complete(self.options)
         for name, number in _NUMBERS.items():
             value = getattr(self, name)
@@ -204,11 +259,9 @@ class Settings:
 
     def _check_combinations(self) -> None:
         for flag, divide in (('-trb', self.train_batch_divide), ('-teb', self.test_batch_divide)):
-            if self.batch % divide:
-                raise UserError(
-                    f'{flag} {divide} does not divide a batch of {self.batch}: take one of '
-                    f'{", ".join(map(str, _divisors(self.batch)))}'
-                )
+            if divide > self.batch:
+                raise UserError(f'{flag} {divide} is more than the {self.batch} images of a batch')
+        self.image_class(self.entry.complete(self.options))
         if self.start_epoch > self.epoch:
             raise UserError(f'-s {self.start_epoch} comes after the last epoch, -e {self.epoch}')
         if self.whole_schedule and self.iterations is None and self.minutes is None:
@@ -230,9 +283,3 @@ def _path(flag: str, value: object) -> Any:
     if not path or '\0' in path:
         raise UserError(f'{flag} must be a path, not {shown(path)}')
     return path
-
-
-def _divisors(n: int) -> list[int]:
-    """Return all divisors, the smallest first."""
-    small = [i for i in range(1, math.isqrt(n) + 1) if n % i == 0]
-    return sorted({*small, *(n // i for i in small)})

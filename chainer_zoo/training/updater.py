@@ -52,7 +52,7 @@ def weights_must_be_finite(updater: updaters.StandardUpdater) -> None:
 class MicroBatchUpdater(updaters.StandardUpdater):
     """Splits each batch into micro-batches, sums their gradients and makes one update.
 
-    The loss of each micro-batch is divided by their number. Batch normalization sees one at a time,
+    The loss of each micro-batch is divided by ``micro_batches``. Batch normalization sees one at a time,
     so its statistics are over batch / micro_batches images.
 
     Source: nutszebra/trainer, nutszebra_cifar10.py, ``train_one_epoch``.
@@ -64,7 +64,8 @@ class MicroBatchUpdater(updaters.StandardUpdater):
         y: int32 labels (N,), there too.
         images: prepares a micro-batch.
         rng: draws sizes, crops and flips.
-        micro_batches: micro-batches of a batch; divides the batch size.
+        micro_batches: micro-batches of a batch, each of int(batch / micro_batches) images; what is
+            left over is one more.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class MicroBatchUpdater(updaters.StandardUpdater):
             loss = self._loss(model, chainer.Variable(x), self.y[chosen]) / self.micro_batches
             loss.backward(loss_scale=optimizer._loss_scale)
             total += float(loss.array)
+        # unlike the original: it goes on with a loss that is not finite
         must_be_finite(total, 'loss', self)
         optimizer.update()
         reporter.report({'loss': total}, model)

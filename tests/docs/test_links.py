@@ -107,7 +107,7 @@ def test_flags_of_training_that_a_page_names_exist(page):
     known = {flag for action in training_flags() for flag in action.option_strings}
     options = [option for name in catalog.names() for option in catalog.entry(name).options]
     known |= {flag for option in options for flag in (f'--{option.name}', *option.flags)}
-    for flag in re.findall(r'`(--?[a-z_]+)', table, re.I):
+    for flag in re.findall(r'`(--?[a-z_-]+)', table, re.I):
         assert flag in known, f'{flag} is no flag'
 
 

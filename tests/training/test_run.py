@@ -143,7 +143,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(finished, command, train, tmp_path):
     [
         (['--model', 'resnxt'], 'did you mean resnext'),
         (['-b', '0'], 'at least 1'),
-        (['-b', '64', '-trb', '5'], '-trb 5 does not divide a batch of 64'),
+        (['-b', '64', '-trb', '65'], '-trb 65 is more than the 64 images of a batch'),
         (['-b', '101', '-trb', '1', '-teb', '1'], '100'),
         (['-lr', '-1'], 'larger than 0'),
         (['-lr', 'nan'], 'larger than 0'),
