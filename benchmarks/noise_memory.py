@@ -13,11 +13,13 @@ import argparse
 import contextlib
 import tracemalloc
 
+import chainer_zoo  # before Chainer
+
+# isort: split
 import chainer
 import chainer.functions as F
 import numpy as np
 
-import chainer_zoo
 from chainer_zoo import initializers
 from chainer_zoo.models import swapout as module
 

@@ -103,6 +103,7 @@ def test_weights(variant, weights):
         assert parameters.count_weights(chainer_zoo.build('nas', variant=variant)) == weights
 
 
-def test_another_variant_is_refused_by_naming_the_two():
-    with pytest.raises(chainer_zoo.errors.UserError, match="'original' or 'paper', not 'mine'"):
+def test_another_variant_is_refused_by_naming_those_that_exist():
+    wanted = "'original' or 'paper' or 'article', not 'mine'"
+    with pytest.raises(chainer_zoo.errors.UserError, match=wanted):
         chainer_zoo.build('nas', variant='mine')

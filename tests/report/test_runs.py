@@ -32,7 +32,7 @@ def original(tmp_path):
 def test_a_folder_of_ours(folder):
     run = runs.read(str(folder))
     assert not run.original and run.label == 'mine' and run.entry.name == 'densenet'
-    assert run.options == {'n_class': 10, 'depth': 40, 'growth_rate': 12}
+    assert run.options == run.entry.complete({'depth': 40, 'growth_rate': 12})
     assert run.epochs.tolist() == [1, 2, 3]
     assert run.train_loss.tolist() == [1.0, 0.5, 0.75] and run.test_loss.tolist() == [2.0, 1.0, 1.5]
     assert run.accuracy.tolist() == [50, 75, 62.5] and run.best == 1
