@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -48,8 +49,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        """Print an error on one line, and exit with status 2."""
-        self.exit(2, f'{self.prog}: {one_line(message)} (--help lists all flags)\n')
+        """Print an error on one line, and exit with status 2, also where nothing can be printed."""
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # a closed or full stream
+            sys.stderr.write(f'{self.prog}: {one_line(message)} (--help lists all flags)\n')
+        self.exit(2)
 
     def print_help(self, file: Any = None) -> None:
         """Print all flags. Where that fails it is an error; argparse would hide it."""
