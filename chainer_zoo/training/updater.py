@@ -52,8 +52,8 @@ def weights_must_be_finite(updater: updaters.StandardUpdater) -> None:
 class MicroBatchUpdater(updaters.StandardUpdater):
     """Splits each batch into micro-batches, sums their gradients and makes one update.
 
-    The loss of each micro-batch is divided by ``micro_batches``. Batch normalization sees one at a time,
-    so its statistics are over batch / micro_batches images.
+    The loss of each micro-batch is divided by ``micro_batches``. Batch normalization sees one at a
+    time, so its statistics are over batch / micro_batches images.
 
     Source: nutszebra/trainer, nutszebra_cifar10.py, ``train_one_epoch``.
 
