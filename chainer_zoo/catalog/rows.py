@@ -884,9 +884,9 @@ _ROWS = (
             epochs=300,
             drop_after=(150, 225),
             skip_dropped=True,
-            source="The paper's section 4, which the original's code of 2016-12-22 (b76821c) agrees"
-            ' with. In January 2017 it clipped the gradients of each link at 2.0 (890a8e8) and then '
-            'became an unfinished experiment with Adam that divides by zero (4a3d25e).',
+            source="The paper's section 4, which the original's code of 2016-12-22 (b76821c) "
+            'agrees with. In January 2017 it clipped the gradients of each link at 2.0 (890a8e8) '
+            'and then became an unfinished experiment with Adam that divides by zero (4a3d25e).',
         ),
         original='pyramidal_residual_networks_with_separated_stochastic_depth',
         commit='9dd962c',
