@@ -85,7 +85,9 @@ WAYS = {
     ),
     'uv sync': Way('uv sync', ('uv',), 'uv --version', 'uv run chainer-zoo', every_python=True),
     'uv run': Way('uv run train_cifar10.py --help', ('uv',), 'uv --version', 'uv run chainer-zoo'),
-    'uv tool': Way('uv tool install --build-constraints constraints.txt .', ('uv',), 'uv --version'),
+    'uv tool': Way(
+        'uv tool install --build-constraints constraints.txt .', ('uv',), 'uv --version'
+    ),
     'pipx': Way(CONSTRAINED + 'pipx install .', ('pipx',), 'pipx --version'),
 }
 
