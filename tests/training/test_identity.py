@@ -187,7 +187,17 @@ REQUIRED = sorted(set(RECORD) - {'data_digest', 'images', 'engine'})
 
 
 def require_match(found):
-    this = {**RECORD, 'options': chainer_zoo.entry('resnext').complete({})}
+    entry = chainer_zoo.entry('resnext')
+    this = {
+        **RECORD,
+        'options': entry.complete({}),
+        # what records did not say before these could be chosen
+        'weight_decay': entry.recipe.weight_decay,
+        'init': 'per_channel',
+        'image_pipeline': 'original',
+        'figure': None,
+        'whole_schedule': False,
+    }
     return record.require_match(found, this, 'a.npz')
 
 
