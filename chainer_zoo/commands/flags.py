@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,7 @@ from chainer_zoo.training.settings import LAST_GPU
 from chainer_zoo.training.settings import LONGEST_RUN
 from chainer_zoo.training.settings import MOST
 
+_LACKS_VALUE = re.compile('-[^=]*=--|-[^-=]--', re.DOTALL)
 _SHOWN = 40  # characters of a wrong value that a message repeats
 
 
@@ -47,6 +49,15 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault('formatter_class', _Help)
         # a shortened flag would change its meaning with the model that is named
         super().__init__(allow_abbrev=False, **kwargs)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse words as argparse does, and refuse ``--flag=--``, for which it gives no value."""
+        for word in sys.argv[1:] if args is None else args:
+            if _LACKS_VALUE.fullmatch(word):
+                self.error(f'argument {word[:-2].rstrip("=")}: expected one argument')
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print an error on one line, and exit with status 2, also where nothing can be printed."""

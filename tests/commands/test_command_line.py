@@ -255,3 +255,15 @@ def test_compare_notices_what_is_wrong_before_it_computes(words, said, monkeypat
     assert status(['compare', '--original', *words]) == 2
     err = capsys.readouterr().err
     assert said in err and err.count('\n') == 1
+
+
+@pytest.mark.parametrize('word', ['--gpu=--', '-g=--', '-g--', '--batch=--', '-b--', '--model=--'])
+@pytest.mark.parametrize('command', ['train', 'profile', 'evaluate'])
+def test_two_dashes_are_no_value(command, word, capsys):
+    assert status([command, 'resnet', word]) == 2
+    assert 'expected one argument' in capsys.readouterr().err
+
+
+def test_two_dashes_may_be_in_a_value(asked):
+    name, _ = asked('predict', '-m', 'a.model', '--names=a=--', '--', '-a.png')
+    assert name == 'resnext'
